@@ -1,0 +1,472 @@
+/* interpret.c: the reference. Evaluates a graph node by node and element by element in double precision.
+ *
+ * Nothing here is clever, on purpose: every operation is written as its definition reads, from indices, so that the emitted
+ * code, which is clever, has something to be compared with. The random draws are computed anew from their specification. */
+#include "gdlc.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A shape whose sizes are numbers. */
+typedef struct Grid {
+    int rank;
+    int64_t size[MAX_RANK];
+} Grid;
+
+typedef struct Run {
+    const Values *values;
+    double **of;         /* the value of each node, by id; NULL for those that no root needs */
+} Run;
+
+/* ── Indices ──────────────────────────────────────────────────────────────────────────────── */
+
+static Grid grid_of(const Run *run, const Shape *shape) {
+    Grid grid = {.rank = shape->rank};
+    for (int i = 0; i < shape->rank; i++)
+        grid.size[i] = dim_value(shape->dim[i], run->values->symbols);
+    return grid;
+}
+
+static int64_t count_of(const Run *run, const Node *node) {
+    return shape_size(&node->shape, run->values->symbols);
+}
+
+/* The index of the element at a row-major position. */
+static void unravel(const Grid *grid, int64_t position, int64_t *index) {
+    for (int i = grid->rank - 1; i >= 0; i--) {
+        index[i] = position % grid->size[i];
+        position /= grid->size[i];
+    }
+}
+
+/* The row-major position of the element at an index. */
+static int64_t ravel(const Grid *grid, const int64_t *index) {
+    int64_t position = 0;
+    for (int i = 0; i < grid->rank; i++)
+        position = position * grid->size[i] + index[i];
+    return position;
+}
+
+/* Takes the axes of a bit mask out of an index. */
+static void drop_axes(const int64_t *index, int rank, uint32_t axes, int64_t *kept) {
+    for (int i = 0, k = 0; i < rank; i++)
+        if (!(axes >> i & 1))
+            kept[k++] = index[i];
+}
+
+static const double *operand(const Run *run, const Node *node, int i) { return run->of[node->in[i]->id]; }
+
+/* A row of a table of `rows` rows; an index out of range (or not a number) means the nearest (or first). */
+static int64_t row_of(double index, int64_t rows) {
+    if (!(index > 0))
+        return 0;
+    return index >= (double)rows ? rows - 1 : (int64_t)index;
+}
+
+/* ── Random draws ─────────────────────────────────────────────────────────────────────────── */
+
+/* Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011): turns a counter into four random words. */
+static void philox(uint32_t counter[4], uint64_t seed) {
+    uint32_t key[2] = {(uint32_t)seed, (uint32_t)(seed >> 32)};
+    for (int round = 0; round < 10; round++) {
+        uint64_t a = UINT64_C(0xD2511F53) * counter[0], b = UINT64_C(0xCD9E8D57) * counter[2];
+        uint32_t next[4] = {(uint32_t)(b >> 32) ^ counter[1] ^ key[0], (uint32_t)b,
+                            (uint32_t)(a >> 32) ^ counter[3] ^ key[1], (uint32_t)a};
+        memcpy(counter, next, sizeof next);
+        key[0] += UINT32_C(0x9E3779B9);
+        key[1] += UINT32_C(0xBB67AE85);
+    }
+}
+
+/* In (0, 1), exact in single precision too. */
+static double unit_interval(uint32_t word) { return ((word >> 9) + 0.5) * 0x1p-23; }
+
+/* The words of element 64b + 16*word + lane are those of counter 16b + lane. */
+static void words_at(const Values *values, int stream, int64_t position, uint32_t words[4]) {
+    words[0] = (uint32_t)(position / 64 * 16 + position % 16);
+    words[1] = (uint32_t)values->tick;
+    words[2] = (uint32_t)(values->tick >> 32);
+    words[3] = (uint32_t)stream;
+    philox(words, values->seed);
+}
+
+static double draw_uniform(const Values *values, int stream, int64_t position) {
+    uint32_t words[4];
+    words_at(values, stream, position, words);
+    return unit_interval(words[position % 64 / 16]);
+}
+
+/* Box and Muller's transform makes a pair of normals from a pair of uniforms: words 0 and 1, words 2 and 3. */
+static double draw_normal(const Values *values, int stream, int64_t position) {
+    uint32_t words[4];
+    words_at(values, stream, position, words);
+    int64_t word = position % 64 / 16, pair = word & 2;
+    double radius = sqrt(-2 * log(unit_interval(words[pair])));
+    double angle = 2 * acos(-1.0) * unit_interval(words[pair + 1]);
+    return radius * (word & 1 ? sin(angle) : cos(angle));
+}
+
+static void subtract_projection(double *column, const double *unit, int64_t rows, int64_t columns) {
+    double along = 0;
+    for (int64_t r = 0; r < rows; r++)
+        along += column[r * columns] * unit[r * columns];
+    for (int64_t r = 0; r < rows; r++)
+        column[r * columns] -= along * unit[r * columns];
+}
+
+static void normalise(double *column, int64_t rows, int64_t columns) {
+    double squares = 0;
+    for (int64_t r = 0; r < rows; r++)
+        squares += column[r * columns] * column[r * columns];
+    for (int64_t r = 0; r < rows; r++)
+        column[r * columns] /= sqrt(squares);
+}
+
+/* Makes the columns of a row-major [rows, columns] matrix orthonormal, by Gram and Schmidt. Once more removes what
+ * rounding left. The result is the Q of the QR factorisation whose R has a positive diagonal. */
+static void orthonormalise(double *matrix, int64_t rows, int64_t columns) {
+    for (int64_t c = 0; c < columns; c++) {
+        for (int again = 0; again < 2; again++)
+            for (int64_t earlier = 0; earlier < c; earlier++)
+                subtract_projection(matrix + c, matrix + earlier, rows, columns);
+        normalise(matrix + c, rows, columns);
+    }
+}
+
+/* As Keras's Orthogonal: all axes but the last are rows; a wide matrix is a tall one, transposed. */
+static void draw_orthogonal(const Run *run, const Node *node, double *out) {
+    Grid grid = grid_of(run, &node->shape);
+    int64_t size = count_of(run, node), columns = grid.rank ? grid.size[grid.rank - 1] : 1, rows = size / columns;
+    int64_t tall = rows > columns ? rows : columns, narrow = size / tall;
+    double *matrix = malloc((size_t)size * sizeof *matrix);
+    if (!matrix)
+        abort();
+    for (int64_t i = 0; i < size; i++)
+        matrix[i] = draw_normal(run->values, node->attr.rand.stream, i);
+    orthonormalise(matrix, tall, narrow);
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t c = 0; c < columns; c++)
+            out[r * columns + c] = rows >= columns ? matrix[r * narrow + c] : matrix[c * narrow + r];
+    free(matrix);
+}
+
+static void run_rand(const Run *run, const Node *node, double *out) {
+    int64_t size = count_of(run, node);
+    int stream = node->attr.rand.stream;
+    switch (node->attr.rand.distribution) {
+    case DRAW_UNIFORM:
+        for (int64_t i = 0; i < size; i++)
+            out[i] = draw_uniform(run->values, stream, i);
+        break;
+    case DRAW_NORMAL:
+        for (int64_t i = 0; i < size; i++)
+            out[i] = draw_normal(run->values, stream, i);
+        break;
+    case DRAW_ORTHOGONAL:
+        draw_orthogonal(run, node, out);
+        break;
+    }
+}
+
+/* ── Other leaves ─────────────────────────────────────────────────────────────────────────── */
+
+static void copy_values(const Run *run, const Node *node, const double *from, double *out) {
+    int64_t size = count_of(run, node);
+    if (size)
+        memcpy(out, from, (size_t)size * sizeof *out);
+}
+
+static void run_const(const Run *run, const Node *node, double *out) {
+    (void)run;
+    *out = node->attr.value;
+}
+
+static void run_input(const Run *run, const Node *node, double *out) {
+    copy_values(run, node, run->values->inputs[node->attr.port->index], out);
+}
+
+static void run_tensor(const Run *run, const Node *node, double *out) {
+    copy_values(run, node, run->values->tensors[node->attr.tensor->index], out);
+}
+
+static void run_iota(const Run *run, const Node *node, double *out) {
+    Grid grid = grid_of(run, &node->shape);
+    int64_t index[MAX_RANK];
+    for (int64_t i = 0, size = count_of(run, node); i < size; i++) {
+        unravel(&grid, i, index);
+        out[i] = (double)index[node->attr.axis];
+    }
+}
+
+static void run_size(const Run *run, const Node *node, double *out) {
+    *out = (double)dim_value(node->attr.size, run->values->symbols);
+}
+
+static void run_clock(const Run *run, const Node *node, double *out) {
+    switch (node->attr.clock) {
+    case CLOCK_STEP: *out = run->values->step; break;
+    case CLOCK_EPOCH: *out = run->values->epoch; break;
+    case CLOCK_LR_SCALE: *out = run->values->lr_scale; break;
+    }
+}
+
+/* ── Elementwise operations ───────────────────────────────────────────────────────────────── */
+
+static void run_elementwise(const Run *run, const Node *node, double *out) {
+    for (int64_t i = 0, size = count_of(run, node); i < size; i++) {
+        double x[3] = {0};
+        for (int k = 0; k < node->arity; k++)
+            x[k] = operand(run, node, k)[i];
+        out[i] = op_info[node->op].evaluate(x[0], x[1], x[2]);
+    }
+}
+
+/* ── Reductions ───────────────────────────────────────────────────────────────────────────── */
+
+/* Walks over the input; `out` has its axes but for those of attr.axes. */
+static void reduce(const Run *run, const Node *node, double first, double (*join)(double, double), double *out) {
+    Grid from = grid_of(run, &node->in[0]->shape), to = grid_of(run, &node->shape);
+    int64_t index[MAX_RANK], kept[MAX_RANK];
+    for (int64_t i = 0, size = count_of(run, node); i < size; i++)
+        out[i] = first;
+    for (int64_t i = 0, size = count_of(run, node->in[0]); i < size; i++) {
+        unravel(&from, i, index);
+        drop_axes(index, from.rank, node->attr.axes, kept);
+        double *at = &out[ravel(&to, kept)];
+        *at = join(*at, operand(run, node, 0)[i]);
+    }
+}
+
+static double add(double a, double b) { return a + b; }
+
+static double larger(double a, double b) { return b > a || isnan(b) ? b : a; }
+
+static void run_sum(const Run *run, const Node *node, double *out) { reduce(run, node, 0, add, out); }
+
+static void run_max(const Run *run, const Node *node, double *out) { reduce(run, node, -INFINITY, larger, out); }
+
+static void run_argmax(const Run *run, const Node *node, double *out) {
+    Grid from = grid_of(run, &node->in[0]->shape), to = grid_of(run, &node->shape);
+    int axis = node->attr.axis;
+    for (int64_t i = 0, size = count_of(run, node); i < size; i++) {
+        int64_t kept[MAX_RANK], index[MAX_RANK];
+        unravel(&to, i, kept);
+        for (int d = 0; d < from.rank; d++)
+            index[d] = d < axis ? kept[d] : d == axis ? 0 : kept[d - 1];
+        double largest = operand(run, node, 0)[ravel(&from, index)];
+        out[i] = 0;
+        for (index[axis] = 1; index[axis] < from.size[axis]; index[axis]++) {
+            double x = operand(run, node, 0)[ravel(&from, index)];
+            if (x > largest) {
+                largest = x;
+                out[i] = (double)index[axis];
+            }
+        }
+    }
+}
+
+/* ── Movement ─────────────────────────────────────────────────────────────────────────────── */
+
+static void run_reshape(const Run *run, const Node *node, double *out) {
+    copy_values(run, node, operand(run, node, 0), out);
+}
+
+/* Fills `out` from its only operand: `source` turns an index of the result into one of the operand, or says that there is
+ * none, which is a zero. */
+static void move(const Run *run, const Node *node, double *out,
+                 bool (*source)(const Run *run, const Node *node, const int64_t *to, int64_t *from)) {
+    Grid to = grid_of(run, &node->shape), from = grid_of(run, &node->in[0]->shape);
+    int64_t index[MAX_RANK], origin[MAX_RANK];
+    for (int64_t i = 0, size = count_of(run, node); i < size; i++) {
+        unravel(&to, i, index);
+        out[i] = source(run, node, index, origin) ? operand(run, node, 0)[ravel(&from, origin)] : 0;
+    }
+}
+
+static bool source_permute(const Run *run, const Node *node, const int64_t *to, int64_t *from) {
+    (void)run;
+    for (int i = 0; i < node->shape.rank; i++)
+        from[node->attr.order[i]] = to[i];
+    return true;
+}
+
+static bool source_expand(const Run *run, const Node *node, const int64_t *to, int64_t *from) {
+    (void)run;
+    drop_axes(to, node->shape.rank, node->attr.axes, from);
+    return true;
+}
+
+static bool source_slice(const Run *run, const Node *node, const int64_t *to, int64_t *from) {
+    for (int i = 0; i < node->shape.rank; i++)
+        from[i] = dim_value(node->attr.slice.start[i], run->values->symbols) + to[i] * node->attr.slice.step[i];
+    return true;
+}
+
+static bool source_pad(const Run *run, const Node *node, const int64_t *to, int64_t *from) {
+    bool inside = true;
+    for (int i = 0; i < node->shape.rank; i++) {
+        from[i] = to[i] - dim_value(node->attr.pad.low[i], run->values->symbols);
+        inside = inside && from[i] >= 0 && from[i] < dim_value(node->in[0]->shape.dim[i], run->values->symbols);
+    }
+    return inside;
+}
+
+static bool source_flip(const Run *run, const Node *node, const int64_t *to, int64_t *from) {
+    for (int i = 0; i < node->shape.rank; i++) {
+        int64_t last = dim_value(node->shape.dim[i], run->values->symbols) - 1;
+        from[i] = node->attr.axes >> i & 1 ? last - to[i] : to[i];
+    }
+    return true;
+}
+
+static void run_permute(const Run *run, const Node *node, double *out) { move(run, node, out, source_permute); }
+static void run_expand(const Run *run, const Node *node, double *out) { move(run, node, out, source_expand); }
+static void run_slice(const Run *run, const Node *node, double *out) { move(run, node, out, source_slice); }
+static void run_pad(const Run *run, const Node *node, double *out) { move(run, node, out, source_pad); }
+static void run_flip(const Run *run, const Node *node, double *out) { move(run, node, out, source_flip); }
+
+static void run_concat(const Run *run, const Node *node, double *out) {
+    Grid to = grid_of(run, &node->shape);
+    int64_t offset = 0, index[MAX_RANK];
+    for (int k = 0; k < node->arity; k++) {
+        Grid part = grid_of(run, &node->in[k]->shape);
+        for (int64_t i = 0, size = count_of(run, node->in[k]); i < size; i++) {
+            unravel(&part, i, index);
+            index[node->attr.axis] += offset;
+            out[ravel(&to, index)] = operand(run, node, k)[i];
+        }
+        offset += part.size[node->attr.axis];
+    }
+}
+
+/* ── Contraction ──────────────────────────────────────────────────────────────────────────── */
+
+/* Places an index of one operand together: its batch axes from `batch`, its contracted axes from `contract`, and the
+ * others, in order, from `rest`. Returns how many of `rest` were used. */
+static int place(const uint8_t *batch_axes, int batches, const uint8_t *contract_axes, int contracts, int rank,
+                 const int64_t *batch, const int64_t *contract, const int64_t *rest, int64_t *index) {
+    uint32_t taken = 0;
+    for (int i = 0; i < batches; i++) {
+        index[batch_axes[i]] = batch[i];
+        taken |= UINT32_C(1) << batch_axes[i];
+    }
+    for (int i = 0; i < contracts; i++) {
+        index[contract_axes[i]] = contract[i];
+        taken |= UINT32_C(1) << contract_axes[i];
+    }
+    int used = 0;
+    for (int i = 0; i < rank; i++)
+        if (!(taken >> i & 1))
+            index[i] = rest[used++];
+    return used;
+}
+
+/* One element of the result: the sum over all values of the contracted axes. `to` holds the result's index. */
+static double dot_element(const Run *run, const Node *node, const int64_t *to) {
+    const DotAxes *axes = &node->attr.dot;
+    Grid a = grid_of(run, &node->in[0]->shape), b = grid_of(run, &node->in[1]->shape), inner = {.rank = axes->contract};
+    int64_t terms = 1;
+    for (int i = 0; i < axes->contract; i++)
+        terms *= inner.size[i] = a.size[axes->a_contract[i]];
+    double sum = 0;
+    for (int64_t t = 0; t < terms; t++) {
+        int64_t contract[MAX_RANK], at_a[MAX_RANK], at_b[MAX_RANK];
+        unravel(&inner, t, contract);
+        const int64_t *rest = to + axes->batch;
+        rest += place(axes->a_batch, axes->batch, axes->a_contract, axes->contract, a.rank, to, contract, rest, at_a);
+        place(axes->b_batch, axes->batch, axes->b_contract, axes->contract, b.rank, to, contract, rest, at_b);
+        sum += operand(run, node, 0)[ravel(&a, at_a)] * operand(run, node, 1)[ravel(&b, at_b)];
+    }
+    return sum;
+}
+
+static void run_dot(const Run *run, const Node *node, double *out) {
+    Grid grid = grid_of(run, &node->shape);
+    int64_t index[MAX_RANK];
+    for (int64_t i = 0, size = count_of(run, node); i < size; i++) {
+        unravel(&grid, i, index);
+        out[i] = dot_element(run, node, index);
+    }
+}
+
+/* ── Indexing by value ────────────────────────────────────────────────────────────────────── */
+
+static void run_gather(const Run *run, const Node *node, double *out) {
+    int64_t rows = dim_value(node->in[0]->shape.dim[0], run->values->symbols);
+    int64_t indices = count_of(run, node->in[1]), width = count_of(run, node->in[0]) / rows;
+    for (int64_t i = 0; i < indices; i++)
+        for (int64_t c = 0; c < width; c++)
+            out[i * width + c] = operand(run, node, 0)[row_of(operand(run, node, 1)[i], rows) * width + c];
+}
+
+static void run_scatter_add(const Run *run, const Node *node, double *out) {
+    int64_t rows = dim_value(node->shape.dim[0], run->values->symbols), size = count_of(run, node);
+    int64_t indices = count_of(run, node->in[0]), width = size / rows;
+    for (int64_t i = 0; i < size; i++)
+        out[i] = 0;
+    for (int64_t i = 0; i < indices; i++)
+        for (int64_t c = 0; c < width; c++)
+            out[row_of(operand(run, node, 0)[i], rows) * width + c] += operand(run, node, 1)[i * width + c];
+}
+
+/* ── The whole graph ──────────────────────────────────────────────────────────────────────── */
+
+static void run_node(const Run *run, const Node *node, double *out) {
+    static void (*const special[OP_COUNT])(const Run *, const Node *, double *) = {
+        [OP_CONST] = run_const,     [OP_INPUT] = run_input,     [OP_TENSOR] = run_tensor,
+        [OP_IOTA] = run_iota,       [OP_RAND] = run_rand,       [OP_SIZE] = run_size,
+        [OP_CLOCK] = run_clock,     [OP_SUM] = run_sum,         [OP_MAX] = run_max,
+        [OP_ARGMAX] = run_argmax,   [OP_RESHAPE] = run_reshape, [OP_PERMUTE] = run_permute,
+        [OP_EXPAND] = run_expand,   [OP_SLICE] = run_slice,     [OP_PAD] = run_pad,
+        [OP_FLIP] = run_flip,       [OP_CONCAT] = run_concat,   [OP_DOT] = run_dot,
+        [OP_GATHER] = run_gather,   [OP_SCATTER_ADD] = run_scatter_add, [OP_STOP] = run_reshape,
+    };
+    if (special[node->op])
+        special[node->op](run, node, out);
+    else
+        run_elementwise(run, node, out);
+}
+
+/* Inputs come before their users, so one walk from the end finds all that the roots need. */
+static bool *needed_nodes(Arena *arena, const Entry *entry) {
+    bool *needed = arena_alloc(arena, (size_t)entry->graph->nodes.count + 1);
+    for (int i = 0; i < entry->roots.count; i++)
+        needed[entry->roots.items[i].value->id] = true;
+    for (int i = entry->graph->nodes.count - 1; i >= 0; i--)
+        for (int k = 0; needed[i] && k < entry->graph->nodes.items[i]->arity; k++)
+            needed[entry->graph->nodes.items[i]->in[k]->id] = true;
+    return needed;
+}
+
+static double *copy_result(const double *from, int64_t size) {
+    double *copy = malloc((size_t)(size ? size : 1) * sizeof *copy);
+    if (!copy)
+        abort();
+    memcpy(copy, from, (size_t)size * sizeof *copy);
+    return copy;
+}
+
+/* Requires a graph that `verify` accepts, and `values` with a number for every symbol, input and tensor that it reads. */
+void interpret(const Entry *entry, Values *values, double **results) {
+    Arena *arena = arena_create();
+    const bool *needed = needed_nodes(arena, entry);
+    Run run = {values, arena_alloc(arena, ((size_t)entry->graph->nodes.count + 1) * sizeof(double *))};
+    for (int i = 0; i < entry->graph->nodes.count; i++) {
+        const Node *node = entry->graph->nodes.items[i];
+        if (!needed[i])
+            continue;
+        run.of[i] = arena_alloc(arena, ((size_t)count_of(&run, node) + 1) * sizeof(double));
+        run_node(&run, node, run.of[i]);
+    }
+    for (int i = 0; i < entry->roots.count; i++) {
+        const Root *root = &entry->roots.items[i];
+        results[i] = copy_result(run.of[root->value->id], count_of(&run, root->value));
+    }
+    for (int i = 0; i < entry->roots.count; i++) {
+        const Root *root = &entry->roots.items[i];
+        if (root->kind == ROOT_ASSIGN)
+            copy_values(&run, root->value, results[i], values->tensors[root->target->index]);
+    }
+    arena_destroy(arena);
+}

@@ -1,0 +1,235 @@
+/* print.c: a graph as text, one line a node, and as a drawing for Graphviz.
+ *
+ *     phase train(x: [n, 3])
+ *         %0 = input x  [n, 3]
+ *         %1 = tensor encoder.kernel  [3, 2]
+ *         %2 = dot %0 %1 contract 1:0  [n, 2]  # codings  pca.gdl:7
+ *         report loss = %9
+ *         encoder.kernel <- %14
+ *
+ * Nodes that no root needs are left out, and the others numbered anew in the order of the graph, so that the text depends
+ * on what is computed and not on what a pass happened to make on the way. */
+#include "gdlc.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct Printer {
+    Text *to;
+    const Context *context;
+    const Entry *entry;
+    int *number;             /* by id: the printed number; -1 for dead nodes */
+} Printer;
+
+/* ── Numbers of nodes ─────────────────────────────────────────────────────────────────────── */
+
+static int *number_nodes(Arena *arena, const Entry *entry) {
+    const Graph *graph = entry->graph;
+    int *number = arena_alloc(arena, ((size_t)graph->nodes.count + 1) * sizeof *number);
+    for (int i = 0; i < graph->nodes.count; i++)
+        number[i] = -1;
+    for (int i = 0; i < entry->roots.count; i++)
+        number[entry->roots.items[i].value->id] = 0;
+    for (int i = 0; i < entry->gradients.count; i++)
+        number[entry->gradients.items[i]->id] = 0;
+    for (int i = graph->nodes.count - 1; i >= 0; i--)
+        for (int k = 0; number[i] == 0 && k < graph->nodes.items[i]->arity; k++)
+            number[graph->nodes.items[i]->in[k]->id] = 0;
+    for (int i = 0, next = 0; i < graph->nodes.count; i++)
+        if (number[i] == 0)
+            number[i] = next++;
+    return number;
+}
+
+/* ── Attributes ───────────────────────────────────────────────────────────────────────────── */
+
+/* The shortest decimal that reads back as the same number. */
+static void print_number(Text *to, double value) {
+    char digits[40];
+    for (int precision = 1; precision <= 17; precision++) {
+        snprintf(digits, sizeof digits, "%.*g", precision, value);
+        if (strtod(digits, NULL) == value)
+            break;
+    }
+    text_add(to, "%s", digits);
+}
+
+static void print_axes(Text *to, const char *word, uint32_t axes) {
+    const char *between = " ";
+    text_add(to, " %s", word);
+    for (int i = 0; i < MAX_RANK; i++)
+        if (axes >> i & 1) {
+            text_add(to, "%s%d", between, i);
+            between = ", ";
+        }
+}
+
+static void print_dims(Text *to, const char *word, const Dim *dims, int rank) {
+    Shape shape = {.rank = rank};
+    memcpy(shape.dim, dims, sizeof *dims * (size_t)rank);
+    text_add(to, " %s %s", word, shape_text(to->arena, &shape));
+}
+
+static void print_order(Text *to, const Node *node) {
+    Shape shape = {.rank = node->shape.rank};
+    for (int i = 0; i < shape.rank; i++)
+        shape.dim[i] = dim_const(node->attr.order[i]);
+    print_dims(to, "order", shape.dim, shape.rank);
+}
+
+static void print_slice(Text *to, const Node *node) {
+    Dim steps[MAX_RANK];
+    bool dense = true;
+    for (int i = 0; i < node->shape.rank; i++) {
+        steps[i] = dim_const(node->attr.slice.step[i]);
+        dense = dense && node->attr.slice.step[i] == 1;
+    }
+    print_dims(to, "from", node->attr.slice.start, node->shape.rank);
+    if (!dense)
+        print_dims(to, "step", steps, node->shape.rank);
+}
+
+static void print_pairs(Text *to, const char *word, const uint8_t *a, const uint8_t *b, int count) {
+    if (!count)
+        return;
+    text_add(to, " %s", word);
+    for (int i = 0; i < count; i++)
+        text_add(to, "%s%d:%d", i ? ", " : " ", a[i], b[i]);
+}
+
+static void print_rand(Text *to, const Node *node) {
+    static const char *const names[] = {[DRAW_UNIFORM] = "uniform", [DRAW_NORMAL] = "normal", [DRAW_ORTHOGONAL] = "orthogonal"};
+    text_add(to, " %s stream %d", names[node->attr.rand.distribution], node->attr.rand.stream);
+}
+
+static void print_clock(Text *to, const Node *node) {
+    static const char *const names[] = {[CLOCK_STEP] = "step", [CLOCK_EPOCH] = "epoch", [CLOCK_LR_SCALE] = "lr_scale"};
+    text_add(to, " %s", names[node->attr.clock]);
+}
+
+static void print_attributes(Text *to, const Node *node) {
+    switch (node->op) {
+    case OP_CONST: text_add(to, " "); print_number(to, node->attr.value); break;
+    case OP_INPUT: text_add(to, " %s", node->attr.port->name); break;
+    case OP_TENSOR: text_add(to, " %s", node->attr.tensor->name); break;
+    case OP_IOTA:
+    case OP_CONCAT:
+    case OP_ARGMAX: text_add(to, " axis %d", node->attr.axis); break;
+    case OP_RAND: print_rand(to, node); break;
+    case OP_SIZE: print_dims(to, "of", &node->attr.size, 1); break;
+    case OP_CLOCK: print_clock(to, node); break;
+    case OP_SUM:
+    case OP_MAX:
+    case OP_EXPAND:
+    case OP_FLIP: print_axes(to, "axes", node->attr.axes); break;
+    case OP_PERMUTE: print_order(to, node); break;
+    case OP_SLICE: print_slice(to, node); break;
+    case OP_PAD:
+        print_dims(to, "low", node->attr.pad.low, node->shape.rank);
+        print_dims(to, "high", node->attr.pad.high, node->shape.rank);
+        break;
+    case OP_DOT:
+        print_pairs(to, "batch", node->attr.dot.a_batch, node->attr.dot.b_batch, node->attr.dot.batch);
+        print_pairs(to, "contract", node->attr.dot.a_contract, node->attr.dot.b_contract, node->attr.dot.contract);
+        break;
+    default: break; /* the operation and its operands say all */
+    }
+}
+
+/* ── Lines ────────────────────────────────────────────────────────────────────────────────── */
+
+static const char *base_name(const char *path) {
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+/* The label and the line of the model, both where known. A span that is all zero was never set. */
+static void print_origin(const Printer *printer, const Node *node) {
+    const Context *context = printer->context;
+    bool placed = context && node->span.end > 0 && node->span.file < context->sources.count;
+    if (node->label || placed)
+        text_add(printer->to, "  # %s", node->label ? node->label : "");
+    if (placed)
+        text_add(printer->to, "%s%s:%d", node->label ? "  " : "", base_name(context->sources.items[node->span.file].path),
+                 source_position(context, node->span.file, node->span.start).line);
+}
+
+static void print_node(const Printer *printer, const Node *node) {
+    Text *to = printer->to;
+    text_add(to, "    %%%d = %s", printer->number[node->id], op_info[node->op].name);
+    for (int i = 0; i < node->arity; i++)
+        text_add(to, " %%%d", printer->number[node->in[i]->id]);
+    print_attributes(to, node);
+    text_add(to, "  %s", shape_text(to->arena, &node->shape));
+    print_origin(printer, node);
+    text_add(to, "\n");
+}
+
+static void print_root(const Printer *printer, const Root *root) {
+    int number = printer->number[root->value->id];
+    switch (root->kind) {
+    case ROOT_OUTPUT: text_add(printer->to, "    return %s = %%%d\n", root->port->name, number); break;
+    case ROOT_REPORT: text_add(printer->to, "    report %s = %%%d\n", root->name, number); break;
+    case ROOT_ASSIGN: text_add(printer->to, "    %s <- %%%d\n", root->target->name, number); break;
+    }
+}
+
+static void print_header(Text *to, const Entry *entry) {
+    static const char *const kinds[] = {[ENTRY_INIT] = "init", [ENTRY_FUNCTION] = "export", [ENTRY_PHASE] = "phase",
+                                        [ENTRY_EVALUATE] = "evaluate"};
+    text_add(to, "%s %s(", entry->net ? "net" : kinds[entry->kind], entry->name ? entry->name : "");
+    for (int i = 0; i < entry->inputs.count; i++)
+        text_add(to, "%s%s: %s", i ? ", " : "", entry->inputs.items[i]->name,
+                 shape_text(to->arena, &entry->inputs.items[i]->shape));
+    text_add(to, ")\n");
+}
+
+void graph_print(Text *to, const Context *context, const Entry *entry) {
+    Printer printer = {to, context, entry, number_nodes(to->arena, entry)};
+    print_header(to, entry);
+    for (int i = 0; i < entry->graph->nodes.count; i++)
+        if (printer.number[i] >= 0)
+            print_node(&printer, entry->graph->nodes.items[i]);
+    for (int i = 0; i < entry->gradients.count; i++)
+        text_add(to, "    gradient %d = %%%d\n", i, printer.number[entry->gradients.items[i]->id]);
+    for (int i = 0; i < entry->roots.count; i++)
+        print_root(&printer, &entry->roots.items[i]);
+}
+
+/* ── Graphviz ─────────────────────────────────────────────────────────────────────────────── */
+
+static const char *dot_colour(const Node *node) {
+    static const char *const colours[] = {[CLASS_LEAF] = "#dbe9d8",        [CLASS_ELEMENTWISE] = "#f4f4f4",
+                                          [CLASS_REDUCTION] = "#f6e3c5",   [CLASS_MOVEMENT] = "#ffffff",
+                                          [CLASS_CONTRACTION] = "#cfe0f5", [CLASS_OTHER] = "#eadcf2"};
+    return colours[op_info[node->op].class];
+}
+
+/* Names are identifiers, numbers and dots, so nothing needs to be quoted within the quotes. */
+static void dot_node(const Printer *printer, const Node *node) {
+    Text *to = printer->to;
+    text_add(to, "    n%d [fillcolor=\"%s\", label=\"%s", printer->number[node->id], dot_colour(node), op_info[node->op].name);
+    print_attributes(to, node);
+    text_add(to, "\\n%s%s%s\"];\n", shape_text(to->arena, &node->shape), node->label ? "\\n" : "", node->label ? node->label : "");
+    for (int i = 0; i < node->arity; i++)
+        text_add(to, "    n%d -> n%d;\n", printer->number[node->in[i]->id], printer->number[node->id]);
+}
+
+static void dot_root(const Printer *printer, int i) {
+    const Root *root = &printer->entry->roots.items[i];
+    const char *name = root->kind == ROOT_OUTPUT ? root->port->name : root->kind == ROOT_REPORT ? root->name : root->target->name;
+    text_add(printer->to, "    r%d [shape=plaintext, fillcolor=white, label=\"%s\"];\n", i, name);
+    text_add(printer->to, "    n%d -> r%d;\n", printer->number[root->value->id], i);
+}
+
+void graph_print_dot(Text *to, const Entry *entry) {
+    Printer printer = {to, NULL, entry, number_nodes(to->arena, entry)};
+    text_add(to, "digraph \"%s\" {\n    node [shape=box, style=filled, fontname=\"sans-serif\", fontsize=10];\n",
+             entry->name ? entry->name : "init");
+    for (int i = 0; i < entry->graph->nodes.count; i++)
+        if (printer.number[i] >= 0)
+            dot_node(&printer, entry->graph->nodes.items[i]);
+    for (int i = 0; i < entry->roots.count; i++)
+        dot_root(&printer, i);
+    text_add(to, "}\n");
+}
