@@ -1,0 +1,455 @@
+/* The map of the compiler: one section for each file, in the order of the pipeline.
+ *
+ *     text ─ lexer.l, parser.y ─► syntax tree ─ elaborate ─► tensor graphs (calling differentiate)
+ *          ─ simplify ─► graphs ─ fuse ─► kernels ─ plan ─► memory ─ emit ─► C
+ *
+ * A compilation is a Context; there is no other mutable state. Everything is allocated from the
+ * context's arena and freed with it, so nothing here has a destructor of its own. */
+#ifndef GDLC_H
+#define GDLC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+/* ── arena.c: memory, freed whole ─────────────────────────────────────────────────────────── */
+
+typedef struct Arena Arena;
+
+Arena *arena_create(void);
+void arena_destroy(Arena *arena);
+void *arena_alloc(Arena *arena, size_t size); /* zeroed, aligned to 16; never NULL: out of memory ends the process with a message */
+char *arena_copy(Arena *arena, const char *text, size_t length);         /* zero-terminated */
+char *arena_printf(Arena *arena, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void *arena_grow(Arena *arena, void *items, int count, int *capacity, size_t size); /* for LIST_PUSH */
+
+#define NEW(arena, T) ((T *)arena_alloc((arena), sizeof(T)))
+
+/* A growing list: `LIST(Node *) nodes;` has .items and .count. */
+#define LIST(T) struct { T *items; int count, capacity; }
+#define LIST_PUSH(arena, list, item)                                                               \
+    do {                                                                                           \
+        if ((list)->count == (list)->capacity)                                                     \
+            (list)->items = arena_grow((arena), (list)->items, (list)->count, &(list)->capacity,   \
+                                       sizeof *(list)->items);                                     \
+        (list)->items[(list)->count++] = (item);                                                   \
+    } while (0)
+
+/* ── text.c: text that grows, for printing stages and emitting C ──────────────────────────── */
+
+typedef struct Text { Arena *arena; char *bytes; size_t length, capacity; } Text;
+
+void text_add(Text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void text_bytes(Text *text, const char *bytes, size_t length);
+
+/* ── source.c: files and places in them ───────────────────────────────────────────────────── */
+
+typedef struct Context Context;
+
+/* A place: byte offsets, turned into lines and columns only when a message is printed. */
+typedef struct Span { int file, start, end; } Span;
+
+typedef struct Source {
+    const char *path;    /* as the user wrote it; "<prelude>" for the prelude */
+    const char *text;    /* `length` bytes and a zero; may hold any bytes */
+    size_t length;
+    bool prelude;
+} Source;
+
+typedef struct Position { int line, column; } Position; /* both from 1; columns count characters (UTF-8) */
+
+int source_add(Context *context, const char *path, const char *text, size_t length, bool prelude); /* its index */
+int source_read(Context *context, const char *path); /* its index; -1 when it cannot be read (errno says why) */
+Position source_position(const Context *context, int file, int offset);
+const char *source_line(const Context *context, int file, int line, int *length);
+Span span_join(Span first, Span last);
+
+/* ── diagnose.c: errors, notes, suggestions ───────────────────────────────────────────────── */
+
+/* Errors are collected, and printed in the order of the source by diagnostics_print. A note belongs to the
+ * error reported before it. Messages are full phrases without a final stop: "decoder expects [10], but this is [12]". */
+void error_at(Context *context, Span span, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void note_at(Context *context, Span span, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void warning_at(Context *context, Span span, const char *format, ...) __attribute__((format(printf, 3, 4)));
+int error_count(const Context *context);
+void diagnostics_print(const Context *context, FILE *to); /* file:line:column: error: ..., excerpt, caret */
+
+/* The candidate nearest to `name` by edits, or NULL where none is near enough to be meant. */
+const char *nearest_name(const char *name, const char *const *candidates, int count);
+
+/* ── ast.c, lexer.l, parser.y: text → syntax tree ─────────────────────────────────────────── */
+
+typedef struct Expr Expr;
+typedef struct Stmt Stmt;
+typedef struct Decl Decl;
+
+typedef LIST(Expr *) ExprList;
+typedef LIST(Stmt *) StmtList;
+typedef LIST(Decl *) DeclList;
+
+typedef struct Name { const char *text; Span span; } Name;
+typedef LIST(Name) NameList;
+
+typedef struct Argument { Name name; /* .text is NULL for a positional one */ Expr *value; } Argument;
+typedef LIST(Argument) ArgumentList;
+
+typedef enum ExprKind {
+    EXPR_NUMBER,      /* 12, 0.5, 1e-7 */
+    EXPR_NAME,        /* encoder, training, batch */
+    EXPR_MEMBER,      /* object.name */
+    EXPR_CALL,        /* callee(arguments); also param([n, units], zeros) with the name `param` as callee */
+    EXPR_INDEX,       /* object[0:3, ..., -1] */
+    EXPR_UNARY,       /* -a  !a */
+    EXPR_BINARY,      /* a + b */
+    EXPR_CONDITIONAL, /* a ? b : c */
+    EXPR_LIST,        /* [a, b]: a shape; may hold EXPR_ELLIPSIS */
+    EXPR_ELLIPSIS,    /* ... in a shape or an index */
+    EXPR_PIPE,        /* left |> right */
+    EXPR_NAMED,       /* stage as name */
+    EXPR_REPEAT,      /* repeat count (stage): `count` fresh copies, chained */
+    EXPR_ERROR        /* what could not be parsed; silences what follows from it */
+} ExprKind;
+
+typedef enum Operator {
+    OPERATOR_ADD, OPERATOR_SUB, OPERATOR_MUL, OPERATOR_DIV, OPERATOR_POW, OPERATOR_MATMUL,
+    OPERATOR_EQ, OPERATOR_NE, OPERATOR_LT, OPERATOR_LE, OPERATOR_GT, OPERATOR_GE, OPERATOR_NEGATE, OPERATOR_NOT
+} Operator;
+
+typedef struct Slice {       /* one entry of an index */
+    Expr *start, *stop, *step; /* NULL where left out */
+    bool single;             /* x[start]: the axis goes */
+    bool ellipsis;
+} Slice;
+typedef LIST(Slice) SliceList;
+
+struct Expr {
+    ExprKind kind;
+    Span span;
+    union {
+        struct { double value; bool integer; } number;
+        const char *name;                                              /* EXPR_NAME */
+        struct { Expr *object; Name name; } member;
+        struct { Expr *callee; ArgumentList arguments; } call;
+        struct { Expr *object; SliceList slices; } index;
+        struct { Operator op; Expr *left, *right; Span op_span; } binary; /* EXPR_UNARY uses left only */
+        struct { Expr *condition, *yes, *no; } conditional;
+        ExprList list;
+        struct { Expr *left, *right; } pipe;
+        struct { Expr *stage; Name name; } named;
+        struct { Expr *count, *stage; } repeat;
+    };
+};
+
+typedef struct Formal {      /* a parameter of a fn, layer, net, train, export or optimizer */
+    Name name;
+    Expr *shape;             /* EXPR_LIST, or NULL */
+    Expr *classes;           /* of class[n], or NULL */
+    Expr *standard;          /* default value, or NULL */
+} Formal;
+typedef LIST(Formal) FormalList;
+
+typedef struct Carried { Name name; Expr *initial; } Carried; /* h = zeros([units]) of a scan */
+typedef LIST(Carried) CarriedList;
+
+typedef enum StmtKind {
+    STMT_BIND,       /* name, name = value */
+    STMT_ASSIGN,     /* name <- value */
+    STMT_STATE,      /* state name: shape = value */
+    STMT_RETURN,     /* return value, value */
+    STMT_ADD_LOSS,   /* add_loss value */
+    STMT_SCAN,       /* scan x in xs with h = ... { body } */
+    STMT_COLLECT,    /* collect value, value */
+    STMT_BATCH,      /* batch 128 */
+    STMT_EPOCHS,     /* epochs 50 */
+    STMT_MINIMIZE,   /* minimize value */
+    STMT_METRIC,     /* metric name = value */
+    STMT_UPDATE,     /* update targets using optimizer */
+    STMT_CLIP,       /* clip targets to low, high */
+    STMT_PHASE       /* phase name repeat count { body } */
+} StmtKind;
+
+struct Stmt {
+    StmtKind kind;
+    Span span;
+    NameList names;      /* BIND, ASSIGN, STATE, METRIC, PHASE: what is named; one but for BIND */
+    ExprList values;     /* what stands on the right; UPDATE and CLIP: the targets */
+    Expr *shape;         /* STATE: EXPR_LIST or NULL */
+    Expr *optimizer;     /* UPDATE: the expression after `using` */
+    Expr *low, *high;    /* CLIP */
+    Expr *repeat;        /* PHASE: the count, or NULL */
+    StmtList body;       /* PHASE, SCAN */
+    NameList scanned;    /* SCAN: xt, yt */
+    CarriedList carried; /* SCAN; its sequences are in `values` */
+    bool reverse;        /* SCAN: scan reverse xt in x */
+};
+
+typedef enum DeclKind {
+    DECL_IMPORT, DECL_LET, DECL_PARAM, DECL_DIM, DECL_FN, DECL_LAYER, DECL_NET, DECL_TRAIN, DECL_EXPORT, DECL_OPTIMIZER
+} DeclKind;
+
+struct Decl {
+    DeclKind kind;
+    Span span;            /* the whole; `name.span` for messages */
+    Name name;            /* IMPORT: the path, without quotes */
+    FormalList formals;   /* a sequential net has one, named `x` */
+    Expr *value;          /* LET; FN, EXPORT and sequential NET (`x |> ...`): the expression; PARAM: the initialiser */
+    Expr *shape;          /* PARAM: EXPR_LIST */
+    Expr *low, *high;     /* DIM: 1..64 */
+    StmtList body;        /* where there is no `value` */
+    Name weight, gradient; /* OPTIMIZER: for w, g */
+};
+
+/* Parses one source and appends its declarations. Reports errors and goes on after them. */
+void parse(Context *context, int file, DeclList *declarations);
+void ast_print(Text *to, const DeclList *declarations); /* --emit ast: GDL again, one form for each tree */
+const char *operator_text(Operator op);
+
+/* ── shape.c: sizes of axes ───────────────────────────────────────────────────────────────── */
+
+enum { MAX_RANK = 8 };
+
+/* A size known up to at most one run-time number: base + scale * symbol.
+ * Symbol 0 is the batch (n examples); the others are the `dim` declarations of the model. */
+typedef struct Dim { int64_t base, scale, symbol; } Dim; /* symbol is 0 where scale is 0 */
+typedef struct Shape { int rank; Dim dim[MAX_RANK]; } Shape;
+enum { SYMBOL_BATCH = 0 };
+
+Dim dim_const(int64_t size);
+Dim dim_batch(int64_t scale);
+Dim dim_add(Dim a, Dim b);          /* symbols must agree, or one be constant */
+Dim dim_scale(Dim a, int64_t by);
+bool dim_equal(Dim a, Dim b);
+bool dim_is_const(Dim a);
+int64_t dim_value(Dim a, const int64_t *symbols); /* symbols[s]: the value of symbol s */
+bool shape_equal(const Shape *a, const Shape *b);
+bool shape_same_size(const Shape *a, const Shape *b);   /* as many elements */
+int64_t shape_size(const Shape *shape, const int64_t *symbols);
+Shape shape_without(const Shape *shape, uint32_t axes); /* the axes of a bit mask taken out */
+const char *shape_text(Arena *arena, const Shape *shape); /* "[28, 28]"; the batch is written n, 2n */
+
+/* ── graph.c: the tensor graph ────────────────────────────────────────────────────────────── */
+
+typedef struct Graph Graph;
+typedef struct Adjoints Adjoints;
+typedef struct Entry Entry;
+typedef struct Node Node;
+
+/* The primitives: one row each in ops.def, which also says what each attribute below means. */
+typedef enum Op {
+#define OP(name, ...) OP_##name,
+#include "ops.def"
+#undef OP
+    OP_COUNT
+} Op;
+
+typedef enum OpClass { CLASS_LEAF, CLASS_ELEMENTWISE, CLASS_REDUCTION, CLASS_MOVEMENT, CLASS_CONTRACTION, CLASS_OTHER } OpClass;
+
+typedef enum Distribution { DRAW_UNIFORM, DRAW_NORMAL, DRAW_ORTHOGONAL } Distribution;
+typedef enum Clock { CLOCK_STEP, CLOCK_EPOCH, CLOCK_LR_SCALE } Clock;
+
+typedef enum TensorRole { TENSOR_PARAM, TENSOR_STATE, TENSOR_OPTIMIZER } TensorRole;
+
+/* A tensor that the model keeps: a parameter, a state, or the state of an optimizer. It exists once, whatever shares it. */
+typedef struct Tensor {
+    const char *name;    /* "encoder.hidden.kernel"; of an optimizer: "autoencoder.rmsprop.v/encoder.hidden.kernel" */
+    TensorRole role;
+    Shape shape;         /* constant */
+    Span span;           /* where it is declared */
+    int index;           /* in Module.tensors */
+    int stage;           /* OPTIMIZER: the index of its stage; -1 for the others */
+} Tensor;
+
+/* An input or output of an entry point. An example has the shape without the batch axis. */
+typedef struct Port {
+    const char *name;
+    Shape shape;         /* with the batch axis, which is first */
+    int64_t classes;     /* class[n]: n, and the values are int32 labels in 0..n-1; 0 for real numbers (float) */
+    int index;
+    Span span;
+} Port;
+
+typedef struct DotAxes { int batch, contract; uint8_t a_batch[MAX_RANK], b_batch[MAX_RANK], a_contract[MAX_RANK], b_contract[MAX_RANK]; } DotAxes;
+
+struct Node {
+    Op op;
+    int id;              /* position in the graph: inputs come before their users */
+    int arity;
+    Node **in;
+    Shape shape;
+    Span span;           /* the place in the model that asked for it */
+    const char *label;   /* the name the model gives this value, or NULL */
+    union {              /* zeroed where unused: nodes are compared by bytes */
+        double value;                                        /* CONST */
+        const Port *port;                                    /* INPUT */
+        const Tensor *tensor;                                /* TENSOR */
+        int axis;                                            /* IOTA, CONCAT, ARGMAX */
+        struct { Distribution distribution; int stream; } rand; /* RAND */
+        Dim size;                                            /* SIZE */
+        Clock clock;                                         /* CLOCK */
+        uint32_t axes;                                       /* SUM, MAX: taken out of the input; EXPAND: new in the output; FLIP: turned */
+        uint8_t order[MAX_RANK];                             /* PERMUTE: output axis i is input axis order[i] */
+        struct { Dim start[MAX_RANK]; int64_t step[MAX_RANK]; } slice; /* SLICE; the sizes are in `shape` */
+        struct { Dim low[MAX_RANK], high[MAX_RANK]; } pad;   /* PAD: zeros before and after, never negative */
+        DotAxes dot;                                         /* DOT */
+    } attr;
+};
+
+struct Graph {
+    Arena *arena;
+    LIST(Node *) nodes;  /* in order of creation, which is an order of evaluation */
+    Node **table;        /* equal nodes are one node */
+    int table_size;
+    Span span;           /* given to the nodes made from now on */
+};
+
+typedef struct OpInfo {
+    const char *name;    /* as printed */
+    int arity;           /* -1: any */
+    OpClass class;
+    double (*evaluate)(double a, double b, double c);   /* elementwise operations only */
+    /* Adds to the adjoints of node's inputs what the adjoint `d` of the node gives them (differentiate.c). */
+    void (*differentiate)(Adjoints *adjoints, Node *node, Node *d);
+} OpInfo;
+
+extern const OpInfo op_info[OP_COUNT];
+bool op_has_gradient(Op op);
+
+/* Constructors check their operands with assert (the elaborator has reported the user's mistakes before) and
+ * return an equal node where there is one. They do no algebra: that is simplify's. */
+Graph *graph_create(Arena *arena);
+Node *graph_const(Graph *graph, double value);                              /* rank 0 */
+Node *graph_fill(Graph *graph, double value, const Shape *shape);           /* EXPAND of a CONST */
+Node *graph_input(Graph *graph, const Port *port);
+Node *graph_tensor(Graph *graph, const Tensor *tensor);
+Node *graph_iota(Graph *graph, const Shape *shape, int axis);               /* each element's index along the axis */
+Node *graph_rand(Graph *graph, const Shape *shape, Distribution distribution, int stream);
+Node *graph_size(Graph *graph, Dim size);                                   /* a run-time size as a number */
+Node *graph_clock(Graph *graph, Clock clock);
+Node *graph_unary(Graph *graph, Op op, Node *x);
+Node *graph_binary(Graph *graph, Op op, Node *a, Node *b);                  /* equal shapes */
+Node *graph_select(Graph *graph, Node *condition, Node *yes, Node *no);     /* condition is not 0 */
+Node *graph_sum(Graph *graph, Node *x, uint32_t axes);
+Node *graph_max(Graph *graph, Node *x, uint32_t axes);
+Node *graph_argmax(Graph *graph, Node *x, int axis);                        /* the first of equals */
+Node *graph_reshape(Graph *graph, Node *x, const Shape *shape);
+Node *graph_permute(Graph *graph, Node *x, const uint8_t *order);
+Node *graph_expand(Graph *graph, Node *x, const Shape *shape, uint32_t axes); /* `axes` of `shape` are new: the adjoint of sum */
+Node *graph_slice(Graph *graph, Node *x, const Dim *start, const Dim *size, const int64_t *step);
+Node *graph_pad(Graph *graph, Node *x, const Dim *low, const Dim *high);
+Node *graph_flip(Graph *graph, Node *x, uint32_t axes);
+Node *graph_concat(Graph *graph, Node **parts, int count, int axis);
+Node *graph_dot(Graph *graph, Node *a, Node *b, const DotAxes *axes);       /* axes of the result: batch, free of a, free of b */
+Node *graph_gather(Graph *graph, Node *table, Node *index);                 /* [v, d...], [i...] → [i..., d...] */
+Node *graph_scatter_add(Graph *graph, Node *index, Node *updates, Dim rows); /* [i...], [i..., d...] → [rows, d...] */
+Node *graph_stop(Graph *graph, Node *x);                                    /* x, with no gradient through it */
+Node *graph_copy_node(Graph *graph, const Node *node, Node **in);           /* the same operation on other inputs */
+bool node_is_uniform(const Node *node, double *value);                      /* CONST, or EXPAND of one */
+
+
+/* ── elaborate: syntax tree → module of graphs ────────────────────────────────────────────── */
+
+typedef enum RootKind {
+    ROOT_OUTPUT,         /* a result of a net or export */
+    ROOT_REPORT,         /* a loss or metric: a scalar, the mean over the batch */
+    ROOT_ASSIGN          /* the new value of a tensor, written after everything has read the old one */
+} RootKind;
+
+typedef struct Root { RootKind kind; const char *name; Tensor *target; Port *port; Node *value; bool loss; Span span; } Root;
+typedef LIST(Root) RootList;
+
+typedef enum EntryKind {
+    ENTRY_INIT,          /* assigns every tensor its first value; no inputs, no batch */
+    ENTRY_FUNCTION,      /* a net or an export, in inference form */
+    ENTRY_PHASE,         /* one phase of a stage: forward, backward and update */
+    ENTRY_EVALUATE       /* the reports of all phases of a stage, in inference form */
+} EntryKind;
+
+/* What becomes one C function. */
+struct Entry {
+    EntryKind kind;
+    const char *name;    /* "encoder", "generate"; of a phase its own name, or the stage's where it is the only one */
+    bool net;            /* FUNCTION: a net, not an export */
+    LIST(Port *) inputs;
+    Graph *graph;
+    RootList roots;
+    LIST(Node *) gradients;  /* PHASE: of the updated parameters, in the order of their tensors; kept by simplify */
+    bool crosses_batch;  /* the examples of a call depend on each other: a call cannot be cut in pieces */
+    Span span;
+};
+
+typedef struct Phase { Entry *entry; int64_t repeat; bool reads; /* it reads inputs: each run takes a fresh batch */ } Phase;
+
+/* One `train`. */
+typedef struct Stage {
+    const char *name;
+    int64_t batch, epochs;
+    LIST(Port *) inputs;
+    LIST(Phase) phases;
+    Entry *evaluate;
+    Span span;
+} Stage;
+
+typedef struct NetInfo { const char *name; LIST(Tensor *) tensors; Span span; } NetInfo; /* for --summary */
+
+typedef struct Module {
+    const char *name;        /* the prefix of every symbol emitted */
+    LIST(Tensor *) tensors;  /* parameters, then states, then optimizer states */
+    LIST(NetInfo) nets;
+    LIST(Entry *) functions;
+    LIST(Stage *) stages;
+    Entry *init;
+    LIST(const char *) symbols; /* names of the symbols of Dim: "n" for the batch, then those of `dim` */
+    LIST(int64_t) bounds;    /* and their largest values; [0] is the default batch capacity */
+} Module;
+
+/* NULL when there were errors. */
+Module *elaborate(Context *context, const DeclList *declarations);
+
+/* ── differentiate.c: reverse mode, graph → graph ─────────────────────────────────────────── */
+
+/* The derivatives of the scalar `y` (rank 0) by each of `by`, appended to the graph in the same primitives, so that they
+ * can be differentiated again. Zero where y does not depend on it. Requires that y was simplified with `by` kept. */
+void differentiate(Graph *graph, Node *y, Node *const *by, int count, Node **derivatives);
+
+/* ── simplify.c: folding, algebra, stable forms, dead code ────────────────────────────────── */
+
+/* The value of `root` in simpler form; the nodes in `kept` are taken as leaves. Appends to the graph. */
+Node *simplify_node(Graph *graph, Node *root, Node *const *kept, int count);
+/* Simplifies all roots and leaves only what they need, in a new graph. */
+void simplify(Context *context, Entry *entry);
+
+/* ── print.c: a graph as text ─────────────────────────────────────────────────────────────── */
+
+void graph_print(Text *to, const Context *context, const Entry *entry);      /* --emit graph; no places where context is NULL */
+void graph_print_dot(Text *to, const Entry *entry);                          /* --emit dot: for Graphviz */
+
+/* ── verify.c: what a valid graph is; asserted between passes in debug and test builds ─────── */
+
+const char *verify(Arena *arena, const Entry *entry); /* NULL, or what is wrong */
+
+/* ── interpret.c: a slow, obvious evaluation in double precision: the reference ───────────── */
+
+typedef struct Values {
+    int64_t symbols[8];              /* value of each symbol of Dim; [0]: the batch */
+    const double *const *inputs;     /* by Port.index */
+    double **tensors;                /* by Tensor.index; ASSIGN roots write here, after all is computed */
+    double step, epoch, lr_scale;
+    uint64_t seed, tick;             /* of the random draws */
+} Values;
+
+/* Evaluates the roots: results[i] gets the value of roots[i], from malloc; for the caller to free. */
+void interpret(const Entry *entry, Values *values, double **results);
+
+/* ── The context of a compilation ─────────────────────────────────────────────────────────── */
+
+struct Context {
+    Arena *arena;
+    LIST(Source) sources;
+    struct Diagnostics *diagnostics;     /* diagnose.c's own */
+    LIST(const char *) folders;          /* -I */
+    LIST(const char *) definitions;      /* -D name=value */
+    const char *name;                    /* --name, or the base name of the output */
+};
+
+#endif

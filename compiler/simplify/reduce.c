@@ -1,0 +1,203 @@
+/* Simplification of reductions and contractions: what is the same along an axis is taken out of a sum over it, and
+ * transpositions melt into the axes of a product. */
+#include "rules.h"
+
+#include <string.h>
+
+/* The mask over the axes of shape_without(shape, removed) that corresponds to `mask` over the axes of the shape. */
+static uint32_t mask_without(uint32_t mask, uint32_t removed, int rank) {
+    uint32_t rest = 0;
+    for (int i = 0, kept = 0; i < rank; i++) {
+        if (removed >> i & 1) continue;
+        rest |= (mask >> i & 1) << kept++;
+    }
+    return rest;
+}
+
+/* The inverse: the mask over the full axes of one over the axes left by `removed`. */
+static uint32_t mask_with(uint32_t rest, uint32_t removed, int rank) {
+    uint32_t mask = 0;
+    for (int i = 0, kept = 0; i < rank; i++) {
+        if (removed >> i & 1) continue;
+        mask |= (rest >> kept++ & 1) << i;
+    }
+    return mask;
+}
+
+/* ── sums ─────────────────────────────────────────────────────────────────────────────────── */
+
+/* The number of elements along the axes, as a value. */
+static Node *extent(Simplifier *s, const Shape *shape, uint32_t axes) {
+    Node *size = graph_const(s->graph, 1);
+    for (int i = 0; i < shape->rank; i++)
+        if (axes >> i & 1) size = simple_binary(s, OP_MUL, size, graph_size(s->graph, shape->dim[i]));
+    return size;
+}
+
+static Node *scale_by(Simplifier *s, Node *x, Node *scalar) {
+    Node *scale = simple_expand(s, scalar, &x->shape, (1u << x->shape.rank) - 1);
+    return simple_binary(s, OP_MUL, scale, x);
+}
+
+/* Along new axes of an expand, a sum is a multiplication by their length. */
+static Node *sum_of_expand(Simplifier *s, Node *x, uint32_t axes) {
+    uint32_t fresh = x->attr.axes, both = fresh & axes;
+    if (!both) {
+        Node *inner = simple_sum(s, x->in[0], mask_without(axes, fresh, x->shape.rank));
+        Shape shape = shape_without(&x->shape, axes);
+        return simple_expand(s, inner, &shape, mask_without(fresh, axes, x->shape.rank));
+    }
+    Shape shape = shape_without(&x->shape, both);
+    Node *rest = simple_expand(s, x->in[0], &shape, mask_without(fresh, both, x->shape.rank));
+    Node *sum = simple_sum(s, rest, mask_without(axes, both, x->shape.rank));
+    return scale_by(s, sum, extent(s, &x->shape, both));
+}
+
+static Node *sum_of_permute(Simplifier *s, Node *x, uint32_t axes) {
+    uint32_t inner = 0;
+    uint8_t order[MAX_RANK] = { 0 };
+    int rank = 0;
+    for (int i = 0; i < x->shape.rank; i++)
+        if (axes >> i & 1) inner |= 1u << x->attr.order[i];
+    for (int i = 0; i < x->shape.rank; i++) {
+        if (axes >> i & 1) continue;
+        int before = 0;
+        for (int j = 0; j < x->attr.order[i]; j++) before += !(inner >> j & 1);
+        order[rank++] = (uint8_t)before;
+    }
+    return simple_permute(s, simple_sum(s, x->in[0], inner), order);
+}
+
+/* A sum of a reshape is a sum of what was reshaped, where summed and other axes do not mix. */
+static Node *sum_of_reshape(Simplifier *s, Node *x, uint32_t axes) {
+    AxisGroup groups[MAX_RANK];
+    int count = reshape_groups(&x->shape, &x->in[0]->shape, groups);
+    uint32_t inner = 0;
+    for (int g = 0; g < count; g++) {
+        int summed = 0, total = groups[g].from_end - groups[g].from_start;
+        for (int i = groups[g].from_start; i < groups[g].from_end; i++) summed += axes >> i & 1;
+        if (summed && summed < total) return NULL;
+        for (int j = groups[g].to_start; summed && j < groups[g].to_end; j++) inner |= 1u << j;
+    }
+    if (!count || !inner) return NULL;
+    Shape shape = shape_without(&x->shape, axes);
+    Node *sum = simple_sum(s, x->in[0], inner);
+    return shape_same_size(&sum->shape, &shape) ? simple_reshape(s, sum, &shape) : NULL;
+}
+
+/* sum(expand(r) * y) is r * sum(y) where r is the same along the summed axes. */
+static Node *sum_of_product(Simplifier *s, Node *x, uint32_t axes) {
+    for (int i = 0; i < 2; i++) {
+        Node *factor = x->in[i];
+        if (!is(s, factor, OP_EXPAND) || (factor->attr.axes & axes) != axes) continue;
+        Shape shape = shape_without(&x->shape, axes);
+        Node *outer = simple_expand(s, factor->in[0], &shape, mask_without(factor->attr.axes, axes, x->shape.rank));
+        return simple_binary(s, OP_MUL, outer, simple_sum(s, x->in[1 - i], axes));
+    }
+    return NULL;
+}
+
+static Node *sum_of_pad(Simplifier *s, Node *x, uint32_t axes) {
+    for (int i = 0; i < x->shape.rank; i++)
+        if (!(axes >> i & 1) && !dim_equal(x->shape.dim[i], x->in[0]->shape.dim[i])) return NULL;
+    return simple_sum(s, x->in[0], axes);
+}
+
+static Node *sum_rule(Simplifier *s, Node *x, uint32_t axes) {
+    if (!is(s, x, x->op)) return NULL;
+    switch (x->op) {
+    case OP_EXPAND: return sum_of_expand(s, x, axes);
+    case OP_PERMUTE: return sum_of_permute(s, x, axes);
+    case OP_RESHAPE: return sum_of_reshape(s, x, axes);
+    case OP_PAD: return sum_of_pad(s, x, axes);
+    case OP_MUL: return sum_of_product(s, x, axes);
+    case OP_NEG: return simple_unary(s, OP_NEG, simple_sum(s, x->in[0], axes));
+    case OP_SUM: return simple_sum(s, x->in[0], x->attr.axes | mask_with(axes, x->attr.axes, x->in[0]->shape.rank));
+    default: return NULL;
+    }
+}
+
+Node *simple_sum(Simplifier *s, Node *x, uint32_t axes) {
+    if (!axes) return x;
+    if (is_value(s, x, 0)) {
+        Shape shape = shape_without(&x->shape, axes);
+        return graph_fill(s->graph, 0, &shape);
+    }
+    Node *simple = sum_rule(s, x, axes);
+    return simple ? simple : graph_sum(s->graph, x, axes);
+}
+
+Node *simple_max(Simplifier *s, Node *x, uint32_t axes) {
+    if (!axes) return x;
+    if (is(s, x, OP_EXPAND) && (x->attr.axes & axes) == axes) {
+        Shape shape = shape_without(&x->shape, axes);
+        return simple_expand(s, x->in[0], &shape, mask_without(x->attr.axes, axes, x->shape.rank));
+    }
+    return graph_max(s->graph, x, axes);
+}
+
+/* ── contractions ─────────────────────────────────────────────────────────────────────────── */
+
+typedef struct Operand { Node *node; uint8_t *batch, *contract; } Operand;
+
+static uint32_t mask_of(const uint8_t *axes, int count) {
+    uint32_t mask = 0;
+    for (int i = 0; i < count; i++) mask |= 1u << axes[i];
+    return mask;
+}
+
+/* A transposed operand, of which the free axes keep their order, is read as it lies. */
+static bool absorb_permute(const Simplifier *s, Operand *operand, int batch, int contract) {
+    Node *x = operand->node;
+    if (!is(s, x, OP_PERMUTE)) return false;
+    uint32_t bound = mask_of(operand->batch, batch) | mask_of(operand->contract, contract);
+    int last = -1;
+    for (int i = 0; i < x->shape.rank; i++) {
+        if (bound >> i & 1) continue;
+        if (x->attr.order[i] < last) return false;
+        last = x->attr.order[i];
+    }
+    for (int i = 0; i < batch; i++) operand->batch[i] = x->attr.order[operand->batch[i]];
+    for (int i = 0; i < contract; i++) operand->contract[i] = x->attr.order[operand->contract[i]];
+    operand->node = x->in[0];
+    return true;
+}
+
+/* An operand that repeats along free axes: the product repeats along them. */
+static Node *dot_of_expand(Simplifier *s, Node *a, Node *b, const DotAxes *axes, bool first) {
+    Node *x = first ? a : b;
+    const uint8_t *batch = first ? axes->a_batch : axes->b_batch, *contract = first ? axes->a_contract : axes->b_contract;
+    uint32_t bound = mask_of(batch, axes->batch) | mask_of(contract, axes->contract);
+    if (!is(s, x, OP_EXPAND) || (x->attr.axes & bound)) return NULL;
+    DotAxes inner = *axes;
+    uint8_t *to_batch = first ? inner.a_batch : inner.b_batch, *to_contract = first ? inner.a_contract : inner.b_contract;
+    int place[MAX_RANK], position = axes->batch + (first ? 0 : a->shape.rank - axes->batch - axes->contract);
+    uint32_t fresh = 0;
+    for (int i = 0, old = 0; i < x->shape.rank; i++) {
+        place[i] = old;
+        old += !(x->attr.axes >> i & 1);
+        if (bound >> i & 1) continue;
+        if (x->attr.axes >> i & 1) fresh |= 1u << position;
+        position++;
+    }
+    for (int i = 0; i < axes->batch; i++) to_batch[i] = (uint8_t)place[batch[i]];
+    for (int i = 0; i < axes->contract; i++) to_contract[i] = (uint8_t)place[contract[i]];
+    Node *whole = graph_dot(s->graph, a, b, axes);
+    Node *product = simple_dot(s, first ? x->in[0] : a, first ? b : x->in[0], &inner);
+    return simple_expand(s, product, &whole->shape, fresh);
+}
+
+Node *simple_dot(Simplifier *s, Node *a, Node *b, const DotAxes *axes) {
+    DotAxes simple = *axes;
+    Operand left = { a, simple.a_batch, simple.a_contract }, right = { b, simple.b_batch, simple.b_contract };
+    while (absorb_permute(s, &left, simple.batch, simple.contract)) {}
+    while (absorb_permute(s, &right, simple.batch, simple.contract)) {}
+    a = left.node, b = right.node;
+    if (is_value(s, a, 0) || is_value(s, b, 0)) {
+        Node *product = graph_dot(s->graph, a, b, &simple);
+        return fill_like(s, 0, product);
+    }
+    Node *repeated = dot_of_expand(s, a, b, &simple, true);
+    if (!repeated) repeated = dot_of_expand(s, a, b, &simple, false);
+    return repeated ? repeated : graph_dot(s->graph, a, b, &simple);
+}

@@ -1,0 +1,47 @@
+/* Private to simplify: constructors that return the simplest node they know for an operation.
+ *
+ * Each takes operands that are already simple, so that one walk in the order of the graph simplifies everything.
+ * A rule may look into an operand only through `is`, which keeps the nodes that differentiation needs intact closed. */
+#ifndef SIMPLIFY_RULES_H
+#define SIMPLIFY_RULES_H
+
+#include "../gdlc.h"
+
+typedef struct Simplifier {
+    Graph *graph;          /* where the simple nodes are made */
+    const bool *kept;      /* by id: nodes that rules must not look into, or NULL */
+    int kept_count;
+    bool final;            /* nothing is differentiated any more: `stop` goes */
+} Simplifier;
+
+bool is(const Simplifier *s, const Node *node, Op op);
+bool is_uniform(const Simplifier *s, const Node *node, double *value);
+bool is_value(const Simplifier *s, const Node *node, double value); /* every element is `value` */
+Node *fill_like(Simplifier *s, double value, const Node *like);
+
+/* elementwise.c */
+Node *simple_unary(Simplifier *s, Op op, Node *x);
+Node *simple_binary(Simplifier *s, Op op, Node *a, Node *b);
+Node *simple_select(Simplifier *s, Node *condition, Node *yes, Node *no);
+Node *simple_elementwise(Simplifier *s, Op op, Node **in);
+
+/* movement.c */
+Node *simple_reshape(Simplifier *s, Node *x, const Shape *shape);
+Node *simple_permute(Simplifier *s, Node *x, const uint8_t *order);
+Node *simple_expand(Simplifier *s, Node *x, const Shape *shape, uint32_t axes);
+Node *simple_slice(Simplifier *s, Node *x, const Dim *start, const Dim *size, const int64_t *step);
+Node *simple_pad(Simplifier *s, Node *x, const Dim *low, const Dim *high);
+Node *simple_flip(Simplifier *s, Node *x, uint32_t axes);
+Node *simple_concat(Simplifier *s, Node **parts, int count, int axis);
+Node *simple_movement_like(Simplifier *s, const Node *movement, Node *x); /* the same movement of another node of that shape */
+
+/* Axes of two shapes of equal size that hold the same elements: from[a..b) is to[c..d). Returns the number of groups. */
+typedef struct AxisGroup { int from_start, from_end, to_start, to_end; } AxisGroup;
+int reshape_groups(const Shape *from, const Shape *to, AxisGroup *groups);
+
+/* reduce.c: reductions and contractions */
+Node *simple_sum(Simplifier *s, Node *x, uint32_t axes);
+Node *simple_max(Simplifier *s, Node *x, uint32_t axes);
+Node *simple_dot(Simplifier *s, Node *a, Node *b, const DotAxes *axes);
+
+#endif
