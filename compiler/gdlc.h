@@ -43,6 +43,15 @@ typedef struct Text { Arena *arena; char *bytes; size_t length, capacity; } Text
 void text_add(Text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void text_bytes(Text *text, const char *bytes, size_t length);
 
+/* ── file.c: reading and writing whole files ──────────────────────────────────────────────── */
+
+enum { MAX_FILE = 64 << 20 }; /* bytes of a source */
+
+/* The bytes of a file and a zero after them, or NULL with errno (EFBIG above MAX_FILE). */
+char *file_read(Arena *arena, const char *path, size_t *length);
+/* Writes the file whole or not at all: under another name first, then renamed. False with errno. */
+bool file_write(const char *path, const char *bytes, size_t length);
+
 /* ── source.c: files and places in them ───────────────────────────────────────────────────── */
 
 typedef struct Context Context;
@@ -78,7 +87,10 @@ void diagnostics_print(const Context *context, FILE *to); /* file:line:column: e
 /* The candidate nearest to `name` by edits, or NULL where none is near enough to be meant. */
 const char *nearest_name(const char *name, const char *const *candidates, int count);
 
-/* ── ast.c, lexer.l, parser.y: text → syntax tree ─────────────────────────────────────────── */
+/* ── parse.c, lexer.l, parser.y, ast.c, ast_print.c: text → syntax tree ──────────────────────── */
+
+/* Brackets in brackets, and expressions in expressions: what bounds every recursion over the tree. */
+enum { MAX_NESTING = 200 };
 
 typedef struct Expr Expr;
 typedef struct Stmt Stmt;
@@ -126,6 +138,7 @@ typedef LIST(Slice) SliceList;
 struct Expr {
     ExprKind kind;
     Span span;
+    int depth; /* levels of expressions, this one included: 1 for a leaf, at most MAX_NESTING */
     union {
         struct { double value; bool integer; } number;
         const char *name;                                              /* EXPR_NAME */
