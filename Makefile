@@ -153,6 +153,7 @@ $(B)/support.c: $(SUPPORT) $(B)/gdlc.members
 ANY := %
 $(TESTS): %: %.o $$(filter $$(@D)/$$(ANY),$(HELPER_OBJECTS)) $(B)/libgdlc.a $(B)/libgdl.a
 	$(call say,LD $@)$(CC) $(CFLAGS) $(LDFLAGS) -rdynamic -o $@ $^ $(TEST_LIBS)
+$(B)/examples/garments: $(B)/examples/wardrobe.o $(B)/examples/canvas.o
 $(B)/examples/%: $(B)/examples/%.o $(B)/libgdl.a
 	$(call say,LD $@)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(RUNTIME_LIBS)
 $(B)/fuzz_parse: $(B)/tests/fuzz/fuzz_parse.o $(B)/libgdlc.a

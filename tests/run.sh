@@ -40,9 +40,15 @@ run_part() {
         END { if (!found || (status && !failed)) failed++
               print passed + 0, failed + 0, seconds, status }' "$log.log" > "$log.result"
     read -r passed failed seconds status < "$log.result"
-    printf '%-32s %5d passed %3d failed %4d s\n' "$1" "$passed" "$failed" "$seconds"
-    [ "$failed" -eq 0 ] && return
-    { echo "--- $1 (exit status $status), the end of $log.log:"; tail -n 60 "$log.log"; echo "---"; } 2>/dev/null
+    {
+        printf '%-32s %5d passed %3d failed %4d s\n' "$1" "$passed" "$failed" "$seconds"
+        if [ "$failed" -gt 0 ]; then
+            echo "--- $1 (exit status $status), the end of $log.log:"
+            tail -n 60 "$log.log"
+            echo "---"
+        fi
+    } > "$log.report"
+    cat "$log.report" # in one piece: other parts print too
 }
 
 if [ "${1:-}" = --part ]; then

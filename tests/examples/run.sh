@@ -1,0 +1,47 @@
+#!/bin/sh
+# The example programs, run as a user would run them.
+B=${B:-build}
+temporary=$(mktemp -d) || exit 1
+trap 'rm -rf "$temporary"' EXIT
+passed=0 failed=0
+
+# check DESCRIPTION COMMAND...: the command must succeed
+check() {
+    what=$1
+    shift
+    if "$@"; then passed=$((passed + 1)); else failed=$((failed + 1)) && echo "failed: $what"; fi
+}
+fails() { ! "$@"; }
+# bytes FILE.gz FROM COUNT: as hexadecimal digits
+bytes() { gzip -dc "$1" | tail -c +"$(($2 + 1))" | head -c "$3" | od -An -v -tx1 | tr -d ' \n'; }
+is() { [ "$1" = "$2" ] || { echo "expected $2, found $1"; false; }; }
+
+garments() { "$B/examples/garments" "$@" 2> "$temporary/errors"; }
+images=train-images-idx3-ubyte.gz
+labels=train-labels-idx1-ubyte.gz
+
+check "garments draws" garments "$temporary/a" --count 600 --sheet "$temporary/sheet.png"
+check "the header of the images is IDX's" is "$(bytes "$temporary/a/$images" 0 16)" 00000803000002580000001c0000001c
+check "the header of the labels is IDX's" is "$(bytes "$temporary/a/$labels" 0 8)" 0000080100000258
+check "there are as many pixels as the header says" is "$(gzip -dc "$temporary/a/$images" | wc -c | tr -d ' ')" $((16 + 600 * 784))
+check "a sixth is for tests" is "$(bytes "$temporary/a/t10k-labels-idx1-ubyte.gz" 4 4)" 00000064
+check "all ten classes appear, and no other" is \
+    "$(bytes "$temporary/a/$labels" 8 600 | sed 's/../&\n/g' | sort -u | tr -d '\n')" 00010203040506070809
+check "no picture is empty" is "$(gzip -dc "$temporary/a/$images" | tail -c +17 | od -An -v -w784 -tu1 |
+    awk '{ sum = 0; for (i = 1; i <= NF; i++) sum += $i; if (sum < 5000) print NR }')" ""
+garments "$temporary/b" --count 600
+check "the same seed draws the same" cmp "$temporary/a/$images" "$temporary/b/$images"
+garments "$temporary/c" --count 60
+check "fewer pictures are the beginning of more" is "$(bytes "$temporary/c/$images" 16 47040 | cksum)" "$(bytes "$temporary/a/$images" 16 47040 | cksum)"
+garments "$temporary/d" --count 600 --seed 2
+check "another seed draws others" fails cmp -s "$temporary/a/$images" "$temporary/d/$images"
+garments "$temporary/e" --count 6 --size 32
+check "--size 32 has 32 pixels on each side" is "$(bytes "$temporary/e/$images" 8 8)" 0000002000000020
+check "the contact sheet is a PNG" is "$(head -c 4 "$temporary/sheet.png" | od -An -tx1 | tr -d ' \n')" 89504e47
+check "a bad count is refused" fails garments "$temporary/f" --count many
+check "and the message says what is wanted" grep -q 'takes a number from 1 to' "$temporary/errors"
+check "a folder that cannot be made is an error" fails garments /dev/null/x
+check "and the message says why" grep -q 'Not a directory' "$temporary/errors"
+
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]
