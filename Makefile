@@ -38,13 +38,15 @@ RUNTIME_OBJECTS   := $(RUNTIME_SOURCES:%.c=$(B)/%.o)
 # A test program is a tests/FOLDER/test_*.c together with the folder's other C files.
 TEST_SOURCES      := $(sort $(wildcard tests/*/test_*.c))
 HELPER_OBJECTS    := $(patsubst %.c,$(B)/%.o,$(filter-out $(TEST_SOURCES),$(sort $(wildcard tests/*/*.c))))
+BENCH_OBJECTS     := $(filter $(B)/tests/bench/%,$(HELPER_OBJECTS))
 TESTS             := $(TEST_SOURCES:%.c=$(B)/%)
 
-EXAMPLES          := $(patsubst %.c,$(B)/%,$(wildcard examples/garments.c))
+EXAMPLES          := $(B)/examples/garments $(B)/examples/interpolation
+BENCH_MODELS      ?= stacked vae
 
 # ── Targets for people ───────────────────────────────────────────────────────────────────────
 
-.PHONY: all demo test check sanitize fuzz bench install uninstall clean help packages tests FORCE
+.PHONY: all demo test check sanitize fuzz bench install uninstall clean help packages tests run-demo FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 .SECONDEXPANSION:
@@ -74,6 +76,13 @@ check: all tests $(EXAMPLES)
 	@B='$(B)' CC='$(CC)' tests/run.sh
 
 tests: $(TESTS)
+
+run-demo: all $(EXAMPLES)
+	@B='$(B)' CC='$(CC)' examples/demo.sh
+
+# One thread: on a busy machine the times of several tell more about the others' work.
+bench: all $(B)/tests/bench/bench $(BENCH_MODELS:%=$(B)/tests/bench/%.so)
+	@OPENBLAS_NUM_THREADS=$${OPENBLAS_NUM_THREADS:-1} $(B)/tests/bench/bench $(BENCH_FLAGS) $(filter %.so,$^)
 
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 sanitize:
@@ -155,7 +164,28 @@ $(TESTS): %: %.o $$(filter $$(@D)/$$(ANY),$(HELPER_OBJECTS)) $(B)/libgdlc.a $(B)
 	$(call say,LD $@)$(CC) $(CFLAGS) $(LDFLAGS) -rdynamic -o $@ $^ $(TEST_LIBS)
 $(B)/examples/garments: $(B)/examples/wardrobe.o $(B)/examples/canvas.o
 $(B)/examples/%: $(B)/examples/%.o $(B)/libgdl.a
-	$(call say,LD $@)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(RUNTIME_LIBS)
+	$(call say,LD $@)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS) $(RUNTIME_LIBS)
+
+# A model as C, for programs that embed it. (gdlc writes NAME.h beside NAME.c; models may import each other.)
+$(B)/models/%.c: models/%.gdl $(wildcard models/*.gdl) $(B)/gdlc
+	@mkdir -p $(@D)
+	$(call say,GDLC $<)$(B)/gdlc $< -o $@
+$(B)/models/%.o: $(B)/models/%.c
+	$(COMPILE) $(FAST) -Wconversion
+$(B)/examples/interpolation.o: CPPFLAGS += -I$(B)/models
+$(B)/examples/interpolation.o: $(B)/models/vae.c
+$(B)/examples/interpolation: $(B)/models/vae.o
+$(EXAMPLES): LDLIBS = $(BLAS_LIBS)
+FAST ?= -O3 -march=native
+
+$(B)/tests/bench/bench: $(BENCH_OBJECTS) $(B)/libgdl.a
+	$(call say,LD $@)$(CC) $(CFLAGS) $(LDFLAGS) -rdynamic -o $@ $^ $(BLAS_LIBS) $(RUNTIME_LIBS) -ldl
+$(B)/tests/bench/%.o: $(B)/models/%.c
+	@mkdir -p $(@D)
+	$(COMPILE) $(FAST) -fPIC -Dcblas_sgemm=gemms_call
+$(B)/tests/bench/%.so: $(B)/tests/bench/%.o
+	$(call say,LD $@)$(CC) $(CFLAGS) $(LDFLAGS) -shared -o $@ $^ $(BLAS_LIBS) -lm
+
 $(B)/fuzz_parse: $(B)/tests/fuzz/fuzz_parse.o $(B)/libgdlc.a
 	$(call say,LD $@)$(CC) $(CFLAGS) -fsanitize=fuzzer -o $@ $^ -lm
 
