@@ -1,0 +1,106 @@
+/* Memory of a compilation: allocated in blocks, freed whole. */
+#include "gdlc.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { BLOCK_SIZE = 64 * 1024, ALIGNMENT = 16 };
+
+typedef struct Block {
+    struct Block *next;
+    size_t used, size;
+    _Alignas(ALIGNMENT) unsigned char bytes[];
+} Block;
+
+struct Arena {
+    Block *blocks; /* the first is the one being filled */
+};
+
+static void *allocate(size_t size)
+{
+    void *memory = calloc(1, size);
+    if (memory == NULL) {
+        fputs("gdlc: out of memory\n", stderr);
+        exit(1);
+    }
+    return memory;
+}
+
+static Block *block_create(size_t size)
+{
+    Block *block = allocate(sizeof *block + size);
+    block->size = size;
+    return block;
+}
+
+Arena *arena_create(void)
+{
+    Arena *arena = allocate(sizeof *arena);
+    arena->blocks = block_create(BLOCK_SIZE);
+    return arena;
+}
+
+void arena_destroy(Arena *arena)
+{
+    for (Block *block = arena->blocks, *next; block != NULL; block = next) {
+        next = block->next;
+        free(block);
+    }
+    free(arena);
+}
+
+/* Large pieces get a block of their own behind the first, which stays the one being filled. */
+static void *alloc_large(Arena *arena, size_t size)
+{
+    Block *block = block_create(size);
+    block->next = arena->blocks->next;
+    arena->blocks->next = block;
+    return block->bytes;
+}
+
+void *arena_alloc(Arena *arena, size_t size)
+{
+    size = (size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    if (size > BLOCK_SIZE / 4)
+        return alloc_large(arena, size);
+    Block *block = arena->blocks;
+    if (block->size - block->used < size) {
+        block = block_create(BLOCK_SIZE);
+        block->next = arena->blocks;
+        arena->blocks = block;
+    }
+    void *memory = block->bytes + block->used;
+    block->used += size;
+    return memory;
+}
+
+char *arena_copy(Arena *arena, const char *text, size_t length)
+{
+    char *copy = arena_alloc(arena, length + 1);
+    if (length > 0)
+        memcpy(copy, text, length);
+    return copy;
+}
+
+char *arena_printf(Arena *arena, const char *format, ...)
+{
+    va_list arguments, again;
+    va_start(arguments, format);
+    va_copy(again, arguments);
+    int length = vsnprintf(NULL, 0, format, arguments);
+    va_end(arguments);
+    char *text = arena_alloc(arena, (size_t)length + 1);
+    vsnprintf(text, (size_t)length + 1, format, again);
+    va_end(again);
+    return text;
+}
+
+void *arena_grow(Arena *arena, void *items, int count, int *capacity, size_t size)
+{
+    *capacity = *capacity == 0 ? 4 : *capacity * 2;
+    void *grown = arena_alloc(arena, (size_t)*capacity * size);
+    if (count > 0)
+        memcpy(grown, items, (size_t)count * size);
+    return grown;
+}

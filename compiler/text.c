@@ -1,0 +1,42 @@
+/* Text that grows in an arena. It is always followed by a zero, so that `bytes` is a C string once anything was added. */
+#include "gdlc.h"
+
+#include <stdarg.h>
+#include <string.h>
+
+static void reserve(Text *text, size_t more)
+{
+    size_t needed = text->length + more + 1;
+    if (needed <= text->capacity)
+        return;
+    size_t capacity = text->capacity == 0 ? 256 : text->capacity;
+    while (capacity < needed)
+        capacity *= 2;
+    char *bytes = arena_alloc(text->arena, capacity);
+    if (text->length > 0)
+        memcpy(bytes, text->bytes, text->length);
+    text->bytes = bytes;
+    text->capacity = capacity;
+}
+
+void text_add(Text *text, const char *format, ...)
+{
+    va_list arguments, again;
+    va_start(arguments, format);
+    va_copy(again, arguments);
+    int length = vsnprintf(NULL, 0, format, arguments);
+    va_end(arguments);
+    reserve(text, (size_t)length);
+    vsnprintf(text->bytes + text->length, (size_t)length + 1, format, again);
+    va_end(again);
+    text->length += (size_t)length;
+}
+
+void text_bytes(Text *text, const char *bytes, size_t length)
+{
+    reserve(text, length);
+    if (length > 0)
+        memcpy(text->bytes + text->length, bytes, length);
+    text->length += length;
+    text->bytes[text->length] = '\0';
+}
