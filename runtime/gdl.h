@@ -184,7 +184,9 @@ void gdl_gather(const gdl_data *data, const size_t *index, size_t n, void *const
 void **gdl_buffers_create(const gdl_port *port, size_t ports, size_t n);
 void gdl_buffers_free(void **buffers, size_t ports);
 
-/* Some of the examples of a data set, in some order. */
+/* ── sample.c: some of the examples of a data set ─────────────────────────────────────────── */
+
+/* In some order. */
 typedef struct gdl_sample {
     const gdl_data *data;
     size_t count;
@@ -248,7 +250,7 @@ double gdl_run_loss(const gdl_run *run);
 /* Saves parameters and states; with a run, also the optimizer state of its stage and its position. The file is replaced whole,
  * synced to disk, or stays as it was. */
 int gdl_save(const gdl_model *model, void *instance, const gdl_run *run, const char *path, gdl_error *error);
-/* Loads all parameters and states; every one must be in the file with its shape. Changes nothing when it fails. */
+/* Loads all parameters and states; every one must be in the file with its shape, or nothing is changed. */
 int gdl_load(const gdl_model *model, void *instance, const char *path, gdl_error *error);
 
 typedef enum gdl_match { GDL_LEFT, GDL_TAKEN, GDL_MISFIT } gdl_match;
@@ -277,6 +279,12 @@ int gdl_grid_write(const gdl_grid *grid, const char *path, gdl_error *error); /*
 /* Height, width and channels of an example of this port where it is an image: [h, w], [h, w, 1], [h, w, 3], or flat and square.
  * Returns 1, or 0 where it is none. */
 int gdl_image_size(const gdl_port *port, size_t *height, size_t *width, size_t *channels);
+
+/* ── blas.c: the processor's kernels ──────────────────────────────────────────────────────── */
+
+/* To be called first in main: where OpenBLAS does not know the processor, starts the program again (execv of itself with argv) with
+ * OPENBLAS_CORETYPE set to kernels that fit. Otherwise, or where that variable is set already, it does nothing. */
+void gdl_blas_kernels(char **argv);
 
 /* ── trainer.c: the command line of a trainer ─────────────────────────────────────────────── */
 

@@ -1,0 +1,105 @@
+/* output.c: files that appear whole or not at all.
+ *
+ * What is written goes to a temporary file beside the one that is meant, is synced to disk, and takes its name in one step:
+ * whoever is killed at any moment, or has a full disk, leaves the old file or the new one. */
+#define _XOPEN_SOURCE 700 /* realpath */
+#include "runtime.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static void release(gdl_output *output) {
+    free(output->path);
+    free(output->temporary);
+    *output = (gdl_output){0};
+}
+
+/* The file that a name stands for: a symbolic link is followed, so that it stays one. */
+static char *resolve(const char *path) {
+    char *real = realpath(path, NULL);
+    return real ? real : strdup(path);
+}
+
+static char *temporary_name(const char *path) {
+    size_t room = strlen(path) + 32;
+    char *name = malloc(room);
+    if (name)
+        snprintf(name, room, "%s.tmp%ld", path, (long)getpid());
+    return name;
+}
+
+int gdl_output_open(gdl_output *output, const char *path, gdl_error *error) {
+    struct stat status;
+    bool special = stat(path, &status) == 0 && !S_ISREG(status.st_mode);
+    *output = (gdl_output){.path = resolve(path)};
+    if (output->path && !special)
+        output->temporary = temporary_name(output->path);
+    if (!output->path || (!special && !output->temporary)) {
+        release(output);
+        return gdl_fail(error, "%s cannot be written: no memory", path);
+    }
+    output->file = fopen(special ? output->path : output->temporary, "wb");
+    if (output->file)
+        return 0;
+    int reason = errno;
+    release(output);
+    return gdl_fail(error, "%s cannot be written: %s", path, strerror(reason));
+}
+
+/* A rename is on disk when its folder is. Folders that cannot be synced (some network file systems) are left to the system. */
+static void sync_folder(const char *path) {
+    char *folder = strdup(path);
+    char *slash = folder ? strrchr(folder, '/') : NULL;
+    if (slash)
+        slash[slash == folder] = '\0';
+    int descriptor = folder ? open(slash ? folder : ".", O_RDONLY) : -1;
+    if (descriptor >= 0) {
+        fsync(descriptor);
+        close(descriptor);
+    }
+    free(folder);
+}
+
+/* Everything written, down to the disk. Returns errno, or 0. */
+static int flush_and_close(gdl_output *output) {
+    int reason = ferror(output->file) ? EIO : 0;
+    errno = 0;
+    if (fflush(output->file))
+        reason = errno;
+    if (!reason && output->temporary && fsync(fileno(output->file)))
+        reason = errno;
+    if (fclose(output->file) && !reason)
+        reason = errno;
+    output->file = NULL;
+    return reason;
+}
+
+int gdl_output_commit(gdl_output *output, gdl_error *error) {
+    int reason = flush_and_close(output);
+    if (!reason && output->temporary && rename(output->temporary, output->path))
+        reason = errno;
+    int result = 0;
+    if (reason) {
+        if (output->temporary)
+            unlink(output->temporary);
+        result =
+            gdl_fail(error, "%s could not be written: %s; %s", output->path, strerror(reason),
+                     output->temporary ? "what was there before is unchanged" : "what was written is not complete");
+    } else if (output->temporary) {
+        sync_folder(output->path);
+    }
+    release(output);
+    return result;
+}
+
+void gdl_output_abandon(gdl_output *output) {
+    if (output->file)
+        fclose(output->file);
+    if (output->temporary)
+        unlink(output->temporary);
+    release(output);
+}
