@@ -13,6 +13,30 @@
 #include <stdint.h>
 #include <stdio.h>
 
+/* ── options.c: the command line ──────────────────────────────────────────────────────────── */
+
+typedef struct Context Context;
+
+typedef enum Product {   /* what a run of gdlc is to make */
+    PRODUCT_C,           /* model.c and model.h */
+    PRODUCT_PROGRAM,     /* a trainer: the C, compiled and linked */
+    PRODUCT_AST, PRODUCT_GRAPH, PRODUCT_KERNELS, PRODUCT_PLAN, PRODUCT_DOT, PRODUCT_TORCH, /* --emit */
+    PRODUCT_SUMMARY, PRODUCT_MEMORY, PRODUCT_PRELUDE /* --summary, --memory, --prelude */
+} Product;
+
+typedef struct Options {
+    Product product;
+    const char *input;   /* NULL for PRODUCT_PRELUDE */
+    const char *output;  /* NULL: standard output; never for PRODUCT_PROGRAM */
+    bool standalone;     /* --standalone: the C includes nothing of the runtime */
+    bool plain;          /* --blas=none: the C needs only libm */
+    const char *command; /* as it was typed, for the banner of what is emitted */
+} Options;
+
+/* Reads the command line into `options` and the context's folders, definitions and name.
+ * Returns -1 to go on; or the exit status: 0 after --help and --version, 2 after a message about wrong usage. */
+int options_read(Context *context, int argc, char **argv, Options *options);
+
 /* ── arena.c: memory, freed whole ─────────────────────────────────────────────────────────── */
 
 typedef struct Arena Arena;
@@ -53,8 +77,6 @@ char *file_read(Arena *arena, const char *path, size_t *length);
 bool file_write(const char *path, const char *bytes, size_t length);
 
 /* ── source.c: files and places in them ───────────────────────────────────────────────────── */
-
-typedef struct Context Context;
 
 /* A place: byte offsets, turned into lines and columns only when a message is printed. */
 typedef struct Span { int file, start, end; } Span;
@@ -453,6 +475,170 @@ typedef struct Values {
 
 /* Evaluates the roots: results[i] gets the value of roots[i], from malloc; for the caller to free. */
 void interpret(const Entry *entry, Values *values, double **results);
+
+/* ── fuse/: graph → programs of loop nests, matrix products and draws ─────────────────────── */
+
+enum { MAX_SYMBOLS = 8 };
+
+/* A polynomial in the run-time sizes (the symbols of Dim), with integer coefficients: how many elements an array
+ * has, or how far apart two of them lie. Terms are sorted and not zero: equal polynomials have equal bytes. */
+typedef struct Monomial { int64_t factor; uint8_t power[MAX_SYMBOLS]; } Monomial;
+typedef struct Poly { int count; Monomial term[]; } Poly;
+
+typedef struct Scalar Scalar;
+typedef struct Index Index;
+typedef struct Statement Statement;
+
+typedef enum AtomKind {
+    ATOM_LOOP,           /* the variable of the loop at a depth */
+    ATOM_DIV,            /* index / by */
+    ATOM_MOD,            /* index % by */
+    ATOM_VALUE           /* a computed row number, held within 0..limit-1 */
+} AtomKind;
+
+typedef struct Atom {
+    AtomKind kind;
+    int depth;           /* LOOP: which; the others: the deepest loop they depend on, -1 for none */
+    const Poly *limit;   /* its values are 0..limit-1 */
+    const Index *index;  /* DIV, MOD */
+    const Poly *by;      /* DIV, MOD */
+    const Scalar *value; /* VALUE */
+} Atom;
+
+/* Where an element lies, as a function of the loops: constant + sum of factor * atom. */
+typedef struct IndexTerm { const Poly *factor; const Atom *atom; } IndexTerm;
+struct Index { const Poly *constant; int count; IndexTerm term[]; };
+
+typedef enum BufferKind {
+    BUFFER_INPUT,        /* the caller's, read */
+    BUFFER_OUTPUT,       /* the caller's, written */
+    BUFFER_REPORT,       /* one float of the report */
+    BUFFER_TENSOR,       /* kept by the model */
+    BUFFER_GRADIENT,     /* in the contiguous range of a phase's gradients */
+    BUFFER_TEMPORARY     /* planned into the arena */
+} BufferKind;
+
+typedef struct Buffer {
+    BufferKind kind;
+    int index;           /* in Program.buffers; REPORT, GRADIENT: see `place` */
+    const char *name;    /* a C identifier, unique in the program */
+    Shape shape;         /* row-major and packed, always */
+    const Poly *size;    /* in elements */
+    const Node *node;    /* whose value it holds; NULL for INPUT and TENSOR */
+    const Port *port;    /* INPUT, OUTPUT */
+    const Tensor *tensor;
+    int64_t place;       /* REPORT: its position; GRADIENT: floats from the start of the range */
+    bool used;           /* something still reads or writes it after fusion */
+    int first, last;     /* plan: the steps of the program between which it is live */
+    struct Buffer *over; /* plan: the buffer whose place it takes over, or NULL */
+    int degree;          /* plan: of its size in the batch: which region of the arena */
+    int64_t offset;      /* plan: in floats for each batch^degree */
+} Buffer;
+
+typedef enum ScalarKind {
+    SCALAR_NUMBER, SCALAR_LOAD, SCALAR_OP,
+    SCALAR_INDEX,        /* an index as a number */
+    SCALAR_SIZE, SCALAR_CLOCK,
+    SCALAR_GUARD,        /* low <= index < high ? yes : no, evaluating one of them only */
+    SCALAR_RESULT        /* what a statement of the same loops has just computed */
+} ScalarKind;
+
+/* A number computed inside loops; equal ones of a program are one. */
+struct Scalar {
+    ScalarKind kind;
+    int depth;           /* the deepest loop it depends on; -1 for none */
+    const Node *node;    /* where it comes from, for names and comments; not part of equality */
+    union {
+        double number;
+        struct { Buffer *buffer; const Index *at; } load;
+        struct { Op op; int arity; const Scalar *in[3]; } op;
+        const Index *index;
+        const Poly *size;
+        Clock clock;
+        struct { const Index *index; const Poly *low, *high; const Scalar *yes, *no; } guard;
+        Statement *result;
+    };
+};
+
+typedef enum StatementKind {
+    STATEMENT_STORE,     /* buffer[at] = value */
+    STATEMENT_SUM,       /* buffer[at] += value, from 0, over the loops in `reduced` */
+    STATEMENT_MAX,       /* the largest */
+    STATEMENT_ARGMAX,    /* the first index of the largest; `reduced` is the innermost loop */
+    STATEMENT_SCATTER    /* buffer[at] += value, from 0, at computed places */
+} StatementKind;
+
+struct Statement {
+    StatementKind kind;
+    int depth;           /* number of loops around it */
+    uint32_t reduced;    /* loops (by depth) that the result does not have */
+    Buffer *buffer;
+    const Index *at;
+    const Scalar *value;
+    const Node *node;
+    bool stored;         /* false: nobody reads the buffer, only the result in its register */
+    bool reused;         /* a SCALAR_RESULT names it */
+};
+
+/* c[m][n] = a[m][k] b[k][n], repeated along the loops; distances in elements between neighbours along each axis. */
+typedef struct GemmLoop { const Poly *extent, *a, *b, *c; } GemmLoop;
+typedef struct Gemm {
+    Buffer *a, *b, *c;
+    const Poly *a_start, *b_start;
+    const Poly *m, *n, *k, *a_m, *a_k, *b_k, *b_n;
+    int loops;
+    GemmLoop loop[MAX_RANK];
+    const Node *node;
+} Gemm;
+
+typedef struct Draw { Buffer *buffer; const Node *node; } Draw; /* fills a buffer with random numbers */
+
+typedef enum StepKind { STEP_LOOP, STEP_STATEMENT, STEP_GEMM, STEP_DRAW } StepKind;
+typedef struct Step Step;
+typedef LIST(Step *) StepList;
+struct Step {
+    StepKind kind;
+    union {
+        struct { int depth; const Poly *extent; StepList body; } loop;
+        Statement *statement;
+        Gemm gemm;
+        Draw draw;
+    };
+};
+
+/* One entry point as steps in order. A phase has two parts that can be called apart, all others only the first. */
+enum { PART_BACKWARD, PART_UPDATE, PART_COUNT };
+typedef struct Program {
+    const Entry *entry;
+    const char *name;        /* of the C function, without the prefix */
+    int stage;               /* of a phase or evaluation; init: of the stage whose optimizer it begins; else -1 */
+    LIST(Buffer *) buffers;
+    StepList part[PART_COUNT];
+    int64_t gradients;       /* floats in the range of gradients */
+} Program;
+typedef LIST(Program *) ProgramList;
+
+/* The programs of a module: first values (of parameters and states, then of each stage's optimizer), functions, and for each
+ * stage its phases and its evaluation. Requires simplified entries; leaves the graphs as they are. */
+ProgramList fuse(Context *context, const Module *module);
+void program_print(Text *to, const Module *module, const Program *program); /* --emit kernels */
+
+const Poly *poly_const(Arena *arena, int64_t value);
+const Poly *poly_dim(Arena *arena, Dim dim);
+const Poly *poly_shape(Arena *arena, const Shape *shape);                    /* number of elements */
+const Poly *poly_add(Arena *arena, const Poly *a, const Poly *b);
+const Poly *poly_mul(Arena *arena, const Poly *a, const Poly *b);
+const Poly *poly_scale(Arena *arena, const Poly *a, int64_t by);
+const Poly *poly_divide(Arena *arena, const Poly *a, const Poly *b);         /* NULL unless it goes evenly */
+bool poly_equal(const Poly *a, const Poly *b);
+bool poly_is(const Poly *a, int64_t value);
+bool poly_constant(const Poly *a, int64_t *value);
+bool poly_nonnegative(Arena *arena, const Poly *a);                          /* surely, for all sizes from 1 */
+void poly_print(Text *to, const Module *module, const Poly *a);              /* as C: "784 * n" */
+
+/* A statement's result is in a register while its loops from this depth on run; its own depth: nowhere but in memory. */
+int statement_register(const Statement *statement);
+bool statement_in_register(const Statement *statement); /* and complete once they have run */
 
 /* ── The context of a compilation ─────────────────────────────────────────────────────────── */
 

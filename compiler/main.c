@@ -1,0 +1,57 @@
+/* gdlc: from a model's text to C. The whole compilation is the function `compile`. */
+#include "gdlc.h"
+
+#include <errno.h>
+#include <string.h>
+
+extern const char prelude_text[];
+extern const size_t prelude_length;
+
+static bool fail(const char *what, const char *path)
+{
+    fprintf(stderr, "gdlc: cannot %s %s: %s\n", what, path, strerror(errno));
+    return false;
+}
+
+static bool write_text(const Options *options, const char *bytes, size_t length)
+{
+    if (options->output != NULL)
+        return file_write(options->output, bytes, length) || fail("write", options->output);
+    fwrite(bytes, 1, length, stdout);
+    return fflush(stdout) == 0 || fail("write", "standard output");
+}
+
+/* True when the product asked for was made and written. */
+static bool compile(Context *context, const Options *options)
+{
+    Text text = {.arena = context->arena};
+    DeclList declarations = {0};
+    int prelude = source_add(context, "<prelude>", prelude_text, prelude_length, true);
+    if (options->product == PRODUCT_PRELUDE)
+        return write_text(options, prelude_text, prelude_length);
+
+    int file = source_read(context, options->input);
+    if (file < 0)
+        return fail("read", options->input);
+    if (options->product != PRODUCT_AST)
+        parse(context, prelude, &declarations);
+    parse(context, file, &declarations);
+    if (error_count(context) > 0)
+        return false;
+    if (options->product == PRODUCT_AST)
+        ast_print(&text, &declarations);
+    return write_text(options, text.bytes, text.length);
+}
+
+int main(int argc, char **argv)
+{
+    Context context = {.arena = arena_create()};
+    Options options;
+    int status = options_read(&context, argc, argv, &options);
+    if (status < 0) {
+        status = compile(&context, &options) ? 0 : 1;
+        diagnostics_print(&context, stderr);
+    }
+    arena_destroy(context.arena);
+    return status;
+}
