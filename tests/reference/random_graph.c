@@ -1,0 +1,620 @@
+/* random_graph.c: a generator of valid graphs. Starting from inputs and tensors, it appends random operations on random
+ * earlier nodes. It keeps a bound of the size of each value, so that nothing overflows, and gives roots and logarithms
+ * only what they are defined for. */
+#include "random_graph.h"
+
+#include <math.h>
+
+enum { POOL = 80, TENSORS = 3, OUTPUTS = 3, STEPS = 20, LARGEST_RANK = 4, LARGEST_SIZE = 96 };
+
+typedef struct Maker {
+    Graph *graph;
+    uint64_t random;
+    bool per_example;        /* no operation may mix examples: an axis of the batch stays where it is, the first */
+    Node *node[POOL];
+    double size[POOL];       /* no element of the node is larger */
+    int count;
+    int leaves;              /* how many nodes there were at first */
+    int streams;
+} Maker;
+
+/* ── Choice ───────────────────────────────────────────────────────────────────────────────── */
+
+static int choose(Maker *m, int choices) {
+    m->random = m->random * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return (int)((m->random >> 33) % (uint64_t)choices);
+}
+
+static double size_of(const Maker *m, const Node *node) {
+    if (node->op == OP_EXPAND)
+        node = node->in[0];
+    for (int i = 0; i < m->count; i++)
+        if (m->node[i] == node)
+            return m->size[i];
+    return 1;
+}
+
+static Node *keep(Maker *m, Node *node, double size) {
+    for (int i = 0; i < m->count; i++)
+        if (m->node[i] == node)
+            return node;
+    if (m->count < POOL) {
+        m->node[m->count] = node;
+        m->size[m->count++] = size;
+    }
+    return node;
+}
+
+/* One of the leaves that a graph starts from, or, more often, a later node, so that graphs grow deep. */
+static Node *any_node(Maker *m) {
+    int a = choose(m, m->count), b = choose(m, m->count);
+    return choose(m, 2) ? m->node[a > b ? a : b] : m->node[m->leaves - 1 - choose(m, m->leaves) * choose(m, m->leaves) / m->leaves];
+}
+
+static bool has_batch(const Node *node) {
+    for (int i = 0; i < node->shape.rank; i++)
+        if (!dim_is_const(node->shape.dim[i]))
+            return true;
+    return false;
+}
+
+/* The axes that an operation may touch. */
+static uint32_t free_axes(const Maker *m, const Node *node) {
+    uint32_t all = (UINT32_C(1) << node->shape.rank) - 1;
+    return m->per_example && has_batch(node) ? all & ~UINT32_C(1) : all;
+}
+
+static uint32_t some_axes(Maker *m, uint32_t of) {
+    uint32_t axes = of & (uint32_t)choose(m, 1 << MAX_RANK);
+    return axes ? axes : of;
+}
+
+static int one_axis(Maker *m, uint32_t of) {
+    int axis = choose(m, MAX_RANK);
+    while (!(of >> axis & 1))
+        axis = (axis + 1) % MAX_RANK;
+    return axis;
+}
+
+/* For a batch of five: few enough elements to be quick. */
+static bool small(const Shape *shape) {
+    const int64_t symbols[8] = {RANDOM_CAPACITY};
+    return shape->rank <= LARGEST_RANK && shape_size(shape, symbols) <= LARGEST_SIZE * RANDOM_CAPACITY;
+}
+
+/* ── Values that fit ──────────────────────────────────────────────────────────────────────── */
+
+/* Brings a value that may have grown too large back to the neighbourhood of 1. */
+static Node *tamed(Maker *m, Node *x, double limit) {
+    static const Op ops[] = {OP_TANH, OP_SIN, OP_SIGMOID, OP_COS, OP_ERF};
+    if (size_of(m, x) <= limit)
+        return x;
+    return keep(m, graph_unary(m->graph, ops[choose(m, 5)], x), 1);
+}
+
+static Node *leaf(Maker *m, const Shape *shape) {
+    bool iota = shape->rank > 0 && !(m->per_example && !dim_is_const(shape->dim[0])) && choose(m, 3) == 0;
+    if (iota)
+        return keep(m, graph_iota(m->graph, shape, choose(m, shape->rank)), 60);
+    if (choose(m, 2))
+        return keep(m, graph_rand(m->graph, shape, choose(m, 2) ? DRAW_NORMAL : DRAW_UNIFORM, m->streams++), 6);
+    return keep(m, graph_fill(m->graph, (choose(m, 17) - 8) / 4.0, shape), 2);
+}
+
+/* A node whose shape is the end of the given one, repeated to fill it; NULL where there is none. */
+static Node *broadcast(Maker *m, const Shape *shape) {
+    Node *node = any_node(m);
+    int missing = shape->rank - node->shape.rank;
+    for (int i = 0; i < node->shape.rank; i++)
+        if (missing < 1 || !dim_equal(node->shape.dim[i], shape->dim[missing + i]))
+            return NULL;
+    return missing > 0 ? graph_expand(m->graph, node, shape, (UINT32_C(1) << missing) - 1) : NULL;
+}
+
+/* A node of that shape, not `other` if there is a choice: an earlier one, or a new leaf. */
+static Node *of_shape(Maker *m, const Shape *shape, const Node *other) {
+    for (int tries = 0; tries < 5; tries++) {
+        Node *node = choose(m, 2) ? any_node(m) : broadcast(m, shape);
+        if (node && node != other && shape_equal(&node->shape, shape))
+            return node;
+    }
+    return leaf(m, shape);
+}
+
+/* Whole numbers from -1 to 4, about as many as there are rows to choose from. */
+static Node *indices(Maker *m, const Shape *shape) {
+    Node *x = tamed(m, of_shape(m, shape, NULL), 2);
+    Node *doubled = graph_binary(m->graph, OP_MUL, x, graph_fill(m->graph, 2, shape));
+    return graph_unary(m->graph, OP_FLOOR, graph_binary(m->graph, OP_ADD, doubled, graph_fill(m->graph, 1.3, shape)));
+}
+
+/* ── Elementwise operations ───────────────────────────────────────────────────────────────── */
+
+/* x^2 + 0.5, on which roots, powers and logarithms are tame. */
+static Node *above_zero(Maker *m, Node *x) {
+    Node *square = graph_binary(m->graph, OP_MUL, x, x);
+    return graph_binary(m->graph, OP_ADD, square, graph_fill(m->graph, 0.5, &x->shape));
+}
+
+static void add_unary(Maker *m, Op op) {
+    Node *x = tamed(m, any_node(m), op == OP_EXP ? 2 : 8);
+    double size = size_of(m, x);
+    switch (op) {
+    case OP_NEG:
+    case OP_ABS:
+    case OP_ROUND:
+    case OP_SOFTPLUS: size += 1; break;
+    case OP_FLOOR: size += 1; break;
+    case OP_EXP: size = exp(size); break;
+    case OP_SQRT:
+    case OP_LOG: size += 1, x = above_zero(m, x); break;
+    case OP_RECIP: size = 2, x = above_zero(m, x); break;
+    default: size = 1;
+    }
+    keep(m, graph_unary(m->graph, op, x), size);
+}
+
+static void add_binary(Maker *m, Op op) {
+    Node *a = tamed(m, any_node(m), 8), *b = tamed(m, of_shape(m, &a->shape, a), op == OP_POW ? 2 : 8);
+    double size_a = size_of(m, a), size_b = size_of(m, b), size = 1;
+    if (op == OP_ADD)
+        size = size_a + size_b;
+    else if (op == OP_MUL)
+        size = size_a * size_b;
+    else if (op == OP_POW)
+        size = pow(size_a * size_a + 2, size_b), a = above_zero(m, a);
+    keep(m, graph_binary(m->graph, op, a, b), size);
+}
+
+static void add_select(Maker *m) {
+    Node *yes = any_node(m), *no = of_shape(m, &yes->shape, yes), *condition = of_shape(m, &yes->shape, no);
+    if (choose(m, 2))
+        condition = graph_binary(m->graph, OP_LT, condition, graph_fill(m->graph, 0.25, &yes->shape));
+    keep(m, graph_select(m->graph, condition, yes, no), fmax(size_of(m, yes), size_of(m, no)));
+}
+
+/* ── Reductions ───────────────────────────────────────────────────────────────────────────── */
+
+static void add_reduction(Maker *m, Op op) {
+    Node *x = tamed(m, any_node(m), 8);
+    uint32_t axes = free_axes(m, x);
+    if (!axes)
+        return;
+    const int64_t symbols[8] = {RANDOM_CAPACITY};
+    if (op == OP_SUM)
+        keep(m, graph_sum(m->graph, x, some_axes(m, axes)), size_of(m, x) * (double)shape_size(&x->shape, symbols));
+    else if (op == OP_MAX)
+        keep(m, graph_max(m->graph, x, some_axes(m, axes)), size_of(m, x));
+    else
+        keep(m, graph_argmax(m->graph, x, one_axis(m, axes)), 20);
+}
+
+/* ── Movement ─────────────────────────────────────────────────────────────────────────────── */
+
+/* Joins two neighbours, splits an even axis in halves, or adds an axis of one. */
+static void add_reshape(Maker *m) {
+    Node *x = any_node(m);
+    uint32_t axes = free_axes(m, x);
+    Shape to = x->shape;
+    int axis = axes ? one_axis(m, axes) : to.rank;
+    bool joins = axis + 1 < to.rank && (dim_is_const(to.dim[axis]) || dim_is_const(to.dim[axis + 1]));
+    if (joins && choose(m, 2)) {
+        Dim a = to.dim[axis], b = to.dim[axis + 1];
+        to.dim[axis] = dim_is_const(a) ? dim_scale(b, a.base) : dim_scale(a, b.base);
+        for (int i = axis + 1; i + 1 < to.rank; i++)
+            to.dim[i] = to.dim[i + 1];
+        to.dim[--to.rank] = (Dim){0};
+    } else {
+        bool even = axis < to.rank && to.dim[axis].base % 2 == 0 && to.dim[axis].scale % 2 == 0;
+        for (int i = to.rank++; i > axis; i--)
+            to.dim[i] = to.dim[i - 1];
+        if (even)
+            to.dim[axis] = (Dim){to.dim[axis].base / 2, to.dim[axis].scale / 2, to.dim[axis].symbol};
+        if (even && axis + 1 < to.rank)
+            to.dim[axis + 1] = dim_const(2);
+        else
+            to.dim[axis] = dim_const(1);
+    }
+    if (small(&to) && shape_same_size(&x->shape, &to))
+        keep(m, graph_reshape(m->graph, x, &to), size_of(m, x));
+}
+
+static void add_permute(Maker *m) {
+    Node *x = any_node(m);
+    int first = free_axes(m, x) & 1 ? 0 : 1;
+    uint8_t order[MAX_RANK];
+    for (int i = 0; i < x->shape.rank; i++)
+        order[i] = (uint8_t)i;
+    for (int i = x->shape.rank - 1; i > first; i--) {
+        int j = first + choose(m, i - first + 1);
+        uint8_t moved = order[i];
+        order[i] = order[j];
+        order[j] = moved;
+    }
+    keep(m, graph_permute(m->graph, x, order), size_of(m, x));
+}
+
+static void add_expand(Maker *m) {
+    Node *x = any_node(m);
+    Shape to = x->shape;
+    bool batch = !has_batch(x) && choose(m, 2);
+    int axis = batch ? 0 : m->per_example && has_batch(x) ? 1 + choose(m, to.rank) : choose(m, to.rank + 1);
+    for (int i = to.rank++; i > axis; i--)
+        to.dim[i] = to.dim[i - 1];
+    to.dim[axis] = batch ? dim_batch(1) : dim_const(1 + choose(m, 3));
+    if (small(&to))
+        keep(m, graph_expand(m->graph, x, &to, UINT32_C(1) << axis), size_of(m, x));
+}
+
+/* A part of a constant axis, or the second half of an axis of two batches. */
+static void slice_axis(Maker *m, Dim *start, Dim *size, int64_t *step) {
+    if (dim_is_const(*size)) {
+        int length = (int)size->base;
+        int from = choose(m, length), steps = 1 + choose(m, 2);
+        *start = dim_const(from);
+        *step = steps;
+        *size = dim_const(1 + choose(m, (length - from + steps - 1) / steps));
+    } else if (size->scale == 2 && size->base >= 0) {
+        *start = *size = dim_batch(1);
+    }
+}
+
+static void add_slice(Maker *m) {
+    Node *x = any_node(m);
+    uint32_t axes = free_axes(m, x);
+    Dim start[MAX_RANK], size[MAX_RANK];
+    int64_t step[MAX_RANK];
+    for (int i = 0; i < x->shape.rank; i++) {
+        start[i] = dim_const(0);
+        size[i] = x->shape.dim[i];
+        step[i] = 1;
+        if (axes >> i & 1 && choose(m, 2))
+            slice_axis(m, &start[i], &size[i], &step[i]);
+    }
+    keep(m, graph_slice(m->graph, x, start, size, step), size_of(m, x));
+}
+
+static void add_pad(Maker *m) {
+    Node *x = any_node(m);
+    uint32_t axes = free_axes(m, x);
+    Dim low[MAX_RANK], high[MAX_RANK];
+    Shape to = x->shape;
+    for (int i = 0; i < to.rank; i++) {
+        bool wider = axes >> i & 1 && choose(m, 2);
+        low[i] = dim_const(wider ? choose(m, 3) : 0);
+        high[i] = wider && !dim_is_const(to.dim[i]) && to.dim[i].symbol == SYMBOL_BATCH ? dim_batch(choose(m, 2))
+                                                                                        : dim_const(wider ? choose(m, 3) : 0);
+        to.dim[i] = dim_add(dim_add(low[i], to.dim[i]), high[i]);
+    }
+    if (small(&to))
+        keep(m, graph_pad(m->graph, x, low, high), size_of(m, x));
+}
+
+static void add_flip(Maker *m) {
+    Node *x = any_node(m);
+    uint32_t axes = free_axes(m, x);
+    if (axes)
+        keep(m, graph_flip(m->graph, x, some_axes(m, axes)), size_of(m, x));
+}
+
+static void add_concat(Maker *m) {
+    Node *x = any_node(m), *y = of_shape(m, &x->shape, x), *parts[] = {x, y, x};
+    uint32_t axes = free_axes(m, x);
+    int count = 2 + choose(m, 2), axis = axes ? one_axis(m, axes) : 0;
+    Shape to = x->shape;
+    if (!axes)
+        return;
+    to.dim[axis] = dim_scale(to.dim[axis], count);
+    if (small(&to))
+        keep(m, graph_concat(m->graph, parts, count, axis), fmax(size_of(m, x), size_of(m, y)));
+}
+
+/* ── Contraction and indexing ─────────────────────────────────────────────────────────────── */
+
+/* Pairs axes of equal size: to contract, or as axes of the batch of products. */
+static DotAxes pair_axes(Maker *m, const Node *a, const Node *b) {
+    DotAxes axes = {0};
+    uint32_t used = 0;
+    for (int i = 0; i < a->shape.rank; i++)
+        for (int j = 0; j < b->shape.rank; j++) {
+            bool examples = m->per_example && !dim_is_const(a->shape.dim[i]);
+            bool batch = examples || (axes.contract == 0 && choose(m, 3) == 0 && !(m->per_example && has_batch(a)));
+            if (used >> j & 1 || !dim_equal(a->shape.dim[i], b->shape.dim[j]) || (!examples && choose(m, 4) == 0))
+                continue;
+            used |= UINT32_C(1) << j;
+            uint8_t *to_a = batch ? &axes.a_batch[axes.batch] : &axes.a_contract[axes.contract];
+            uint8_t *to_b = batch ? &axes.b_batch[axes.batch] : &axes.b_contract[axes.contract];
+            *to_a = (uint8_t)i;
+            *to_b = (uint8_t)j;
+            batch ? axes.batch++ : axes.contract++;
+            break;
+        }
+    return axes;
+}
+
+static void add_dot(Maker *m) {
+    Node *a = tamed(m, any_node(m), 4), *b = tamed(m, any_node(m), 4);
+    if (m->per_example && !has_batch(a) && has_batch(b)) {
+        Node *swapped = a;
+        a = b;
+        b = swapped;
+    }
+    DotAxes axes = pair_axes(m, a, b);
+    if (a->shape.rank + b->shape.rank - axes.batch - 2 * axes.contract > LARGEST_RANK)
+        return;
+    Node *product = graph_dot(m->graph, a, b, &axes);
+    const int64_t symbols[8] = {RANDOM_CAPACITY};
+    double terms = (double)shape_size(&a->shape, symbols);
+    if (small(&product->shape))
+        keep(m, product, size_of(m, a) * size_of(m, b) * terms);
+}
+
+static void add_gather(Maker *m) {
+    Node *table = any_node(m), *like = any_node(m);
+    if (table->shape.rank == 0 || (m->per_example && has_batch(table)) || table->shape.rank - 1 + like->shape.rank > LARGEST_RANK)
+        return;
+    Node *rows = graph_gather(m->graph, table, indices(m, &like->shape));
+    if (small(&rows->shape))
+        keep(m, rows, size_of(m, table));
+}
+
+static void add_scatter_add(Maker *m) {
+    Node *updates = tamed(m, any_node(m), 8);
+    if (m->per_example && has_batch(updates))
+        return;
+    Shape rows = updates->shape;
+    int outer = choose(m, rows.rank + 1);
+    for (int i = outer; i < rows.rank; i++)
+        rows.dim[i] = (Dim){0};
+    rows.rank = outer;
+    const int64_t symbols[8] = {RANDOM_CAPACITY};
+    double count = (double)shape_size(&rows, symbols);
+    Node *sums = graph_scatter_add(m->graph, indices(m, &rows), updates, dim_const(1 + choose(m, 4)));
+    if (small(&sums->shape))
+        keep(m, sums, size_of(m, updates) * count);
+}
+
+/* ── Graphs ───────────────────────────────────────────────────────────────────────────────── */
+
+static void add_stop(Maker *m) {
+    Node *x = any_node(m);
+    keep(m, graph_stop(m->graph, x), size_of(m, x));
+}
+
+static void add_structured(Maker *m, Op op) {
+    switch (op) {
+    case OP_SELECT: add_select(m); break;
+    case OP_SUM:
+    case OP_MAX:
+    case OP_ARGMAX: add_reduction(m, op); break;
+    case OP_RESHAPE: add_reshape(m); break;
+    case OP_PERMUTE: add_permute(m); break;
+    case OP_EXPAND: add_expand(m); break;
+    case OP_SLICE: add_slice(m); break;
+    case OP_PAD: add_pad(m); break;
+    case OP_FLIP: add_flip(m); break;
+    case OP_CONCAT: add_concat(m); break;
+    case OP_DOT: add_dot(m); break;
+    case OP_GATHER: add_gather(m); break;
+    case OP_SCATTER_ADD: add_scatter_add(m); break;
+    case OP_STOP: add_stop(m); break;
+    default: break; /* leaves: there already, or made where a shape wants one */
+    }
+}
+
+/* Elementwise operations and the others take turns, as there are more of the former. */
+static void add_operation(Maker *m, bool elementwise) {
+    Op op = (Op)choose(m, OP_COUNT);
+    while (op_info[op].class == CLASS_LEAF || (op_info[op].class == CLASS_ELEMENTWISE) != elementwise)
+        op = (Op)choose(m, OP_COUNT);
+    if (elementwise && op_info[op].arity == 1)
+        add_unary(m, op);
+    else if (elementwise && op_info[op].arity == 2)
+        add_binary(m, op);
+    else
+        add_structured(m, op);
+}
+
+static void add_operations(Maker *m) {
+    for (int i = 0; i < STEPS; i++)
+        add_operation(m, i % 2);
+}
+
+static void begin(Maker *m, Arena *arena, uint64_t seed, bool per_example) {
+    *m = (Maker){.graph = graph_create(arena), .random = seed, .per_example = per_example};
+    for (int i = 0; i < 8; i++)
+        choose(m, 2); /* neighbouring seeds part ways */
+}
+
+static Port *add_port(Arena *arena, Maker *m, Entry *entry, int rank) {
+    Port *port = NEW(arena, Port);
+    *port = (Port){.name = arena_printf(arena, "x%d", entry->inputs.count), .index = entry->inputs.count};
+    port->shape.dim[port->shape.rank++] = dim_batch(1);
+    if (rank == 0 && choose(m, 2))
+        port->classes = 4;
+    while (port->shape.rank <= rank)
+        port->shape.dim[port->shape.rank++] = dim_const(1 + choose(m, 4));
+    LIST_PUSH(arena, &entry->inputs, port);
+    return port;
+}
+
+/* Inputs come last, where they are taken more often. */
+static void add_leaves(Maker *m, const Module *module, const Entry *entry) {
+    keep(m, graph_clock(m->graph, CLOCK_STEP), 10);
+    if (!m->per_example)
+        keep(m, graph_size(m->graph, dim_batch(1)), RANDOM_CAPACITY);
+    for (int i = 0; i < TENSORS; i++)
+        keep(m, graph_tensor(m->graph, module->tensors.items[i]), 3);
+    for (int i = 0; i < entry->inputs.count; i++)
+        keep(m, graph_input(m->graph, entry->inputs.items[i]), 2);
+    m->leaves = m->count;
+}
+
+/* An output has the batch first and nowhere else: axes with more of it are summed. */
+static Node *as_output(Maker *m, Node *x) {
+    uint32_t summed = 0;
+    for (int i = 0; i < x->shape.rank; i++)
+        if (!dim_is_const(x->shape.dim[i]) && !(i == 0 && dim_equal(x->shape.dim[i], dim_batch(1))))
+            summed |= UINT32_C(1) << i;
+    x = graph_sum(m->graph, x, summed);
+    if (x->shape.rank && dim_equal(x->shape.dim[0], dim_batch(1)))
+        return x;
+    Shape to = {.rank = x->shape.rank + 1, .dim = {dim_batch(1)}};
+    for (int i = 1; i < to.rank; i++)
+        to.dim[i] = x->shape.dim[i - 1];
+    return graph_expand(m->graph, x, &to, 1);
+}
+
+static void add_output(Arena *arena, Entry *entry, Node *value) {
+    int index = entry->roots.count;
+    Port *port = NEW(arena, Port);
+    *port = (Port){.name = arena_printf(arena, "y%d", index), .shape = value->shape, .index = index};
+    LIST_PUSH(arena, &entry->roots, ((Root){.kind = ROOT_OUTPUT, .name = port->name, .port = port, .value = value}));
+}
+
+static Entry *random_function(Arena *arena, const Module *module, uint64_t seed, int number) {
+    Maker m;
+    begin(&m, arena, seed, number % 2);
+    Entry *entry = NEW(arena, Entry);
+    *entry = (Entry){.kind = ENTRY_FUNCTION, .name = arena_printf(arena, "f%d", number), .graph = m.graph};
+    entry->crosses_batch = !m.per_example;
+    for (int i = 0, inputs = 1 + choose(&m, 3); i < inputs; i++)
+        add_port(arena, &m, entry, choose(&m, 4));
+    add_leaves(&m, module, entry);
+    add_operations(&m);
+    for (int i = 1; i <= OUTPUTS; i++)
+        add_output(arena, entry, as_output(&m, m.node[m.count - i]));
+    return entry;
+}
+
+/* ── Training ─────────────────────────────────────────────────────────────────────────────── */
+
+static Node *mean_of(Graph *g, Node *x) {
+    Node *elements = graph_const(g, 1);
+    for (int i = 0; i < x->shape.rank; i++)
+        elements = graph_binary(g, OP_MUL, elements, graph_size(g, x->shape.dim[i]));
+    Node *sum = graph_sum(g, x, (UINT32_C(1) << x->shape.rank) - 1);
+    return graph_binary(g, OP_MUL, sum, graph_unary(g, OP_RECIP, elements));
+}
+
+/* The mean of the last nodes: the same for the same seed, in whichever graph. */
+static Node *random_loss(Maker *m, const Module *module, const Entry *entry) {
+    add_leaves(m, module, entry);
+    add_operations(m);
+    Node *loss = graph_const(m->graph, 0);
+    for (int i = m->count - OUTPUTS; i < m->count; i++)
+        loss = graph_binary(m->graph, OP_ADD, loss, mean_of(m->graph, tamed(m, m->node[i], 2)));
+    return loss;
+}
+
+static void assign(Arena *arena, Entry *entry, Tensor *target, Node *value) {
+    LIST_PUSH(arena, &entry->roots, ((Root){.kind = ROOT_ASSIGN, .name = target->name, .target = target, .value = value}));
+}
+
+/* Momentum, and an update of limited size: v <- 0.9 v + g, w <- w - 0.1 tanh(v). */
+static void add_update(Arena *arena, Graph *g, Entry *entry, Tensor *weight, Tensor *momentum, Node *gradient) {
+    const Shape *shape = &weight->shape;
+    Node *old = graph_binary(g, OP_MUL, graph_tensor(g, momentum), graph_fill(g, 0.9, shape));
+    Node *moved = graph_binary(g, OP_ADD, old, gradient);
+    Node *step = graph_binary(g, OP_MUL, graph_unary(g, OP_TANH, moved), graph_fill(g, -0.1, shape));
+    assign(arena, entry, momentum, moved);
+    assign(arena, entry, weight, graph_binary(g, OP_ADD, graph_tensor(g, weight), step));
+    LIST_PUSH(arena, &entry->gradients, gradient);
+}
+
+static Entry *random_entry(Arena *arena, EntryKind kind, const Stage *stage, Graph *graph) {
+    Entry *entry = NEW(arena, Entry);
+    *entry = (Entry){.kind = kind, .name = stage->name, .graph = graph, .crosses_batch = true};
+    for (int i = 0; i < stage->inputs.count; i++)
+        LIST_PUSH(arena, &entry->inputs, stage->inputs.items[i]);
+    return entry;
+}
+
+static void add_loss_root(Arena *arena, Entry *entry, Node *loss) {
+    LIST_PUSH(arena, &entry->roots, ((Root){.kind = ROOT_REPORT, .name = "loss", .value = loss, .loss = true}));
+}
+
+static Entry *random_phase(Arena *arena, const Module *module, const Stage *stage, uint64_t seed, Tensor *const *momenta) {
+    Maker m;
+    begin(&m, arena, seed, false);
+    Entry *entry = random_entry(arena, ENTRY_PHASE, stage, m.graph);
+    Node *loss = random_loss(&m, module, entry), *weights[TENSORS], *gradients[TENSORS];
+    add_loss_root(arena, entry, loss);
+    for (int i = 0; i < TENSORS; i++)
+        weights[i] = graph_tensor(m.graph, module->tensors.items[i]);
+    differentiate(m.graph, loss, weights, TENSORS, gradients);
+    for (int i = 0; i < TENSORS; i++)
+        add_update(arena, m.graph, entry, module->tensors.items[i], momenta[i], gradients[i]);
+    return entry;
+}
+
+static Entry *random_evaluate(Arena *arena, const Module *module, const Stage *stage, uint64_t seed) {
+    Maker m;
+    begin(&m, arena, seed, false);
+    Entry *entry = random_entry(arena, ENTRY_EVALUATE, stage, m.graph);
+    add_loss_root(arena, entry, random_loss(&m, module, entry));
+    return entry;
+}
+
+static Tensor *add_tensor(Arena *arena, Module *module, const char *name, TensorRole role, const Shape *shape, int stage) {
+    Tensor *tensor = NEW(arena, Tensor);
+    *tensor = (Tensor){.name = name, .role = role, .shape = *shape, .index = module->tensors.count, .stage = stage};
+    LIST_PUSH(arena, &module->tensors, tensor);
+    return tensor;
+}
+
+static Stage *random_stage(Arena *arena, Module *module, uint64_t seed, int number) {
+    Maker m;
+    begin(&m, arena, seed, false);
+    Stage *stage = NEW(arena, Stage);
+    *stage = (Stage){.name = arena_printf(arena, "s%d", number), .batch = RANDOM_CAPACITY, .epochs = 1};
+    Entry ports = {0};
+    for (int i = 0, inputs = 1 + choose(&m, 2); i < inputs; i++)
+        LIST_PUSH(arena, &stage->inputs, add_port(arena, &m, &ports, choose(&m, 4)));
+    Tensor *momenta[TENSORS];
+    for (int i = 0; i < TENSORS; i++) {
+        const Tensor *weight = module->tensors.items[i];
+        const char *name = arena_printf(arena, "%s.momentum/%s", stage->name, weight->name);
+        momenta[i] = add_tensor(arena, module, name, TENSOR_OPTIMIZER, &weight->shape, number);
+    }
+    Phase phase = {random_phase(arena, module, stage, seed, momenta), 1, true};
+    LIST_PUSH(arena, &stage->phases, phase);
+    stage->evaluate = random_evaluate(arena, module, stage, seed);
+    return stage;
+}
+
+/* ── Modules ──────────────────────────────────────────────────────────────────────────────── */
+
+static Entry *random_init(Arena *arena, const Module *module) {
+    Entry *entry = NEW(arena, Entry);
+    *entry = (Entry){.kind = ENTRY_INIT, .name = "init", .graph = graph_create(arena)};
+    for (int i = 0; i < module->tensors.count; i++) {
+        Tensor *tensor = module->tensors.items[i];
+        Node *draw = graph_rand(entry->graph, &tensor->shape, tensor->shape.rank > 1 ? DRAW_ORTHOGONAL : DRAW_NORMAL, i);
+        Node *zero = graph_fill(entry->graph, 0, &tensor->shape);
+        assign(arena, entry, tensor, tensor->role == TENSOR_OPTIMIZER ? zero : draw);
+    }
+    return entry;
+}
+
+Module *random_module(Arena *arena, const char *name, uint64_t seed, int functions, int stages) {
+    static const char *const names[TENSORS] = {"a", "b.kernel", "c.kernel"};
+    Maker m;
+    begin(&m, arena, seed, false);
+    Module *module = NEW(arena, Module);
+    module->name = name;
+    LIST_PUSH(arena, &module->symbols, "n");
+    LIST_PUSH(arena, &module->bounds, RANDOM_CAPACITY);
+    for (int i = 0; i < TENSORS; i++) {
+        Shape shape = {.rank = i};
+        for (int k = 0; k < i; k++)
+            shape.dim[k] = dim_const(1 + choose(&m, 4));
+        add_tensor(arena, module, names[i], TENSOR_PARAM, &shape, -1);
+    }
+    for (int i = 0; i < stages; i++)
+        LIST_PUSH(arena, &module->stages, random_stage(arena, module, seed * 1000 + (uint64_t)i, i));
+    for (int i = 0; i < functions; i++)
+        LIST_PUSH(arena, &module->functions, random_function(arena, module, seed * 1000 + 500 + (uint64_t)i, i));
+    module->init = random_init(arena, module);
+    return module;
+}
