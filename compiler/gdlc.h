@@ -380,6 +380,7 @@ Node *graph_scatter_add(Graph *graph, Node *index, Node *updates, Dim rows); /* 
 Node *graph_stop(Graph *graph, Node *x);                                    /* x, with no gradient through it */
 Node *graph_copy_node(Graph *graph, const Node *node, Node **in);           /* the same operation on other inputs */
 bool node_is_uniform(const Node *node, double *value);                      /* CONST, or EXPAND of one */
+bool *entry_needs(Arena *arena, const Entry *entry);                         /* by id: whether a root or a gradient depends on the node */
 
 
 /* ── elaborate: syntax tree → module of graphs ────────────────────────────────────────────── */
@@ -531,8 +532,9 @@ typedef struct Buffer {
     bool used;           /* something still reads or writes it after fusion */
     int first, last;     /* plan: the steps of the program between which it is live */
     struct Buffer *over; /* plan: the buffer whose place it takes over, or NULL */
+    bool taken;          /* plan: another takes over its place */
     int degree;          /* plan: of its size in the batch: which region of the arena */
-    int64_t offset;      /* plan: in floats for each batch^degree */
+    int64_t offset;      /* plan: in floats, times batch^degree */
 } Buffer;
 
 typedef enum ScalarKind {
@@ -615,6 +617,7 @@ typedef struct Program {
     LIST(Buffer *) buffers;
     StepList part[PART_COUNT];
     int64_t gradients;       /* floats in the range of gradients */
+    int64_t gradients_offset; /* plan: where it starts, in the region of degree 0 */
 } Program;
 typedef LIST(Program *) ProgramList;
 
@@ -636,9 +639,33 @@ bool poly_constant(const Poly *a, int64_t *value);
 bool poly_nonnegative(Arena *arena, const Poly *a);                          /* surely, for all sizes from 1 */
 void poly_print(Text *to, const Module *module, const Poly *a);              /* as C: "784 * n" */
 
+/* One use of a buffer in a step. */
+typedef struct Access { Buffer *buffer; const Index *at; /* NULL: all of it */ bool writes; } Access;
+typedef LIST(Access) AccessList;
+
+void step_accesses(Arena *arena, const Step *step, AccessList *list);
+void statement_accesses(Arena *arena, const Statement *statement, AccessList *list);
+bool index_equal(const Index *a, const Index *b);
+
 /* A statement's result is in a register while its loops from this depth on run; its own depth: nowhere but in memory. */
 int statement_register(const Statement *statement);
 bool statement_in_register(const Statement *statement); /* and complete once they have run */
+
+/* ── plan.c: every buffer gets a place in one arena ───────────────────────────────────────── */
+
+enum { MAX_DEGREE = 3 };  /* of a size in the batch */
+
+/* In floats. The arena of a model with capacity n has a region of region[d] * n^d floats for each degree. */
+typedef struct Plan {
+    int64_t *tensor;         /* where each tensor lies, by Tensor.index */
+    int64_t tensors;         /* all of them */
+    int64_t region[MAX_DEGREE + 1];
+    int64_t bound[MAX_DEGREE + 1]; /* what no plan could stay below: the most that is live at one time */
+} Plan;
+
+Plan *plan(Context *context, const Module *module, const ProgramList *programs); /* fills in the buffers' places */
+void plan_print(Text *to, const Module *module, const ProgramList *programs, const Plan *plan); /* --emit plan */
+int64_t plan_bytes(const Plan *plan, int64_t batch); /* tensors and arena at that capacity */
 
 /* ── The context of a compilation ─────────────────────────────────────────────────────────── */
 

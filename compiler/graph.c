@@ -313,3 +313,18 @@ Node *graph_stop(Graph *graph, Node *x) {
     Node draft = draft_of(OP_STOP, &x->shape, 1, &x);
     return intern(graph, &draft);
 }
+
+/* ── entries ──────────────────────────────────────────────────────────────────────────────── */
+
+/* Inputs come before their users, so one pass from the end marks everything that is needed. */
+bool *entry_needs(Arena *arena, const Entry *entry) {
+    const Graph *graph = entry->graph;
+    bool *needed = arena_alloc(arena, sizeof *needed * (size_t)(graph->nodes.count + 1));
+    for (int i = 0; i < entry->roots.count; i++) needed[entry->roots.items[i].value->id] = true;
+    for (int i = 0; i < entry->gradients.count; i++) needed[entry->gradients.items[i]->id] = true;
+    for (int id = graph->nodes.count - 1; id >= 0; id--) {
+        const Node *node = graph->nodes.items[id];
+        for (int i = 0; needed[id] && i < node->arity; i++) needed[node->in[i]->id] = true;
+    }
+    return needed;
+}

@@ -428,17 +428,6 @@ static void run_node(const Run *run, const Node *node, double *out) {
         run_elementwise(run, node, out);
 }
 
-/* Inputs come before their users, so one walk from the end finds all that the roots need. */
-static bool *needed_nodes(Arena *arena, const Entry *entry) {
-    bool *needed = arena_alloc(arena, (size_t)entry->graph->nodes.count + 1);
-    for (int i = 0; i < entry->roots.count; i++)
-        needed[entry->roots.items[i].value->id] = true;
-    for (int i = entry->graph->nodes.count - 1; i >= 0; i--)
-        for (int k = 0; needed[i] && k < entry->graph->nodes.items[i]->arity; k++)
-            needed[entry->graph->nodes.items[i]->in[k]->id] = true;
-    return needed;
-}
-
 static double *copy_result(const double *from, int64_t size) {
     double *copy = malloc((size_t)(size ? size : 1) * sizeof *copy);
     if (!copy)
@@ -450,7 +439,7 @@ static double *copy_result(const double *from, int64_t size) {
 /* Requires a graph that `verify` accepts, and `values` with a number for every symbol, input and tensor that it reads. */
 void interpret(const Entry *entry, Values *values, double **results) {
     Arena *arena = arena_create();
-    const bool *needed = needed_nodes(arena, entry);
+    const bool *needed = entry_needs(arena, entry);
     Run run = {values, arena_alloc(arena, ((size_t)entry->graph->nodes.count + 1) * sizeof(double *))};
     for (int i = 0; i < entry->graph->nodes.count; i++) {
         const Node *node = entry->graph->nodes.items[i];

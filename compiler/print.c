@@ -24,20 +24,11 @@ typedef struct Printer {
 /* ── Numbers of nodes ─────────────────────────────────────────────────────────────────────── */
 
 static int *number_nodes(Arena *arena, const Entry *entry) {
-    const Graph *graph = entry->graph;
-    int *number = arena_alloc(arena, ((size_t)graph->nodes.count + 1) * sizeof *number);
-    for (int i = 0; i < graph->nodes.count; i++)
-        number[i] = -1;
-    for (int i = 0; i < entry->roots.count; i++)
-        number[entry->roots.items[i].value->id] = 0;
-    for (int i = 0; i < entry->gradients.count; i++)
-        number[entry->gradients.items[i]->id] = 0;
-    for (int i = graph->nodes.count - 1; i >= 0; i--)
-        for (int k = 0; number[i] == 0 && k < graph->nodes.items[i]->arity; k++)
-            number[graph->nodes.items[i]->in[k]->id] = 0;
-    for (int i = 0, next = 0; i < graph->nodes.count; i++)
-        if (number[i] == 0)
-            number[i] = next++;
+    int count = entry->graph->nodes.count, next = 0;
+    int *number = arena_alloc(arena, ((size_t)count + 1) * sizeof *number);
+    const bool *needed = entry_needs(arena, entry);
+    for (int i = 0; i < count; i++)
+        number[i] = needed[i] ? next++ : -1;
     return number;
 }
 

@@ -226,8 +226,10 @@ Tensor **bounds_tensors(Arena *arena, const Module *module) {
 Entry *bounds_entry(Arena *arena, const Entry *entry, Tensor *const *errors) {
     int count = entry->graph->nodes.count;
     Analysis analysis = {entry->graph, arena_alloc(arena, sizeof(Node *) * (size_t)(count + 1)), errors};
+    const bool *needed = entry_needs(arena, entry);
     for (int i = 0; i < count; i++)
-        analysis.bound[i] = bound_of(&analysis, entry->graph->nodes.items[i]);
+        if (needed[i])
+            analysis.bound[i] = bound_of(&analysis, entry->graph->nodes.items[i]);
     Entry *extended = NEW(arena, Entry);
     *extended = *entry;
     extended->roots = (RootList){0};
