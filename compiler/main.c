@@ -21,6 +21,32 @@ static bool write_text(const Options *options, const char *bytes, size_t length)
     return fflush(stdout) == 0 || fail("write", "standard output");
 }
 
+static void simplify_module(Context *context, Module *module)
+{
+    simplify(context, module->init);
+    for (int i = 0; i < module->functions.count; i++)
+        simplify(context, module->functions.items[i]);
+    for (int i = 0; i < module->stages.count; i++) {
+        Stage *stage = module->stages.items[i];
+        for (int p = 0; p < stage->phases.count; p++)
+            simplify(context, stage->phases.items[p].entry);
+        simplify(context, stage->evaluate);
+    }
+}
+
+static void print_graphs(Text *text, const Context *context, const Module *module)
+{
+    graph_print(text, context, module->init);
+    for (int i = 0; i < module->functions.count; i++)
+        graph_print(text, context, module->functions.items[i]);
+    for (int i = 0; i < module->stages.count; i++) {
+        const Stage *stage = module->stages.items[i];
+        for (int p = 0; p < stage->phases.count; p++)
+            graph_print(text, context, stage->phases.items[p].entry);
+        graph_print(text, context, stage->evaluate);
+    }
+}
+
 /* True when the product asked for was made and written. */
 static bool compile(Context *context, const Options *options)
 {
@@ -38,8 +64,16 @@ static bool compile(Context *context, const Options *options)
     parse(context, file, &declarations);
     if (error_count(context) > 0)
         return false;
-    if (options->product == PRODUCT_AST)
+    if (options->product == PRODUCT_AST) {
         ast_print(&text, &declarations);
+        return write_text(options, text.bytes, text.length);
+    }
+    Module *module = elaborate(context, &declarations);
+    if (module == NULL)
+        return false;
+    simplify_module(context, module);
+    if (options->product == PRODUCT_GRAPH)
+        print_graphs(&text, context, module);
     return write_text(options, text.bytes, text.length);
 }
 

@@ -10,7 +10,11 @@ static Node *mul(Simplifier *s, Node *a, Node *b) { return simple_binary(s, OP_M
 
 /* ── movements out of a chain ─────────────────────────────────────────────────────────────── */
 
-static bool commutes_with_elementwise(Op op) { return op == OP_RESHAPE || op == OP_PERMUTE || op == OP_EXPAND || op == OP_FLIP; }
+/* A leaf is reshaped where it is read, so that a reshape comes out only of what is computed. */
+static bool comes_out(const Simplifier *s, const Node *x) {
+    if (x->op == OP_RESHAPE) return is(s, x, OP_RESHAPE) && x->in[0]->arity > 0;
+    return (x->op == OP_PERMUTE || x->op == OP_EXPAND || x->op == OP_FLIP) && is(s, x, x->op);
+}
 
 /* The same movement: a node equal to `movement` but for its operand. */
 static bool moves_alike(const Simplifier *s, const Node *node, const Node *movement) {
@@ -27,7 +31,7 @@ static Node *move_out(Simplifier *s, Op op, Node **in, int arity) {
     Node *inner[3];
     double value;
     for (int i = 0; i < arity && !movement; i++)
-        if (!is_uniform(s, in[i], &value) && commutes_with_elementwise(in[i]->op) && is(s, in[i], in[i]->op)) movement = in[i];
+        if (!is_uniform(s, in[i], &value) && comes_out(s, in[i])) movement = in[i];
     if (!movement) return NULL;
     for (int i = 0; i < arity; i++) {
         if (is_uniform(s, in[i], &value)) inner[i] = graph_fill(s->graph, value, &movement->in[0]->shape);
@@ -37,14 +41,36 @@ static Node *move_out(Simplifier *s, Op op, Node **in, int arity) {
     return simple_movement_like(s, movement, simple_elementwise(s, op, inner));
 }
 
-/* op(reshape(a), b) is reshape(op(a, reshape(b))): the chain goes on in the shape in which `a` was computed. */
+enum { SINK_DEPTH = 6 };
+
+/* A short chain that begins at leaves, computed in another shape from the start: the reshape goes down to the leaves,
+ * where it costs nothing. NULL where something computed would have to be read through a reshape. */
+static Node *sink_reshape(Simplifier *s, Node *x, const Shape *shape, int depth) {
+    double value;
+    if (shape_equal(&x->shape, shape)) return x;
+    if (is_uniform(s, x, &value)) return graph_fill(s->graph, value, shape);
+    if (is(s, x, OP_RESHAPE)) return sink_reshape(s, x->in[0], shape, depth);
+    if (is(s, x, OP_EXPAND)) {
+        Node *expanded = simple_reshape(s, x, shape);
+        return is(s, expanded, OP_EXPAND) ? expanded : NULL;
+    }
+    if (op_info[x->op].class == CLASS_LEAF && is(s, x, x->op)) return simple_reshape(s, x, shape);
+    if (op_info[x->op].class != CLASS_ELEMENTWISE || !is(s, x, x->op) || depth == 0) return NULL;
+    Node *in[3];
+    for (int i = 0; i < x->arity; i++)
+        if (!(in[i] = sink_reshape(s, x->in[i], shape, depth - 1))) return NULL;
+    return simple_elementwise(s, x->op, in);
+}
+
+/* op(reshape(a), b) is reshape(op(a, b')), with b in a's shape: the chain goes on in the shape in which `a` was computed. */
 static Node *reshape_out(Simplifier *s, Op op, Node **in, int arity) {
     const Node *reshape = NULL;
     for (int i = 0; i < arity && !reshape; i++)
         if (is(s, in[i], OP_RESHAPE) && in[i]->in[0]->arity > 0) reshape = in[i];
     if (!reshape) return NULL;
     Node *inner[3];
-    for (int i = 0; i < arity; i++) inner[i] = simple_reshape(s, in[i], &reshape->in[0]->shape);
+    for (int i = 0; i < arity; i++)
+        if (!(inner[i] = sink_reshape(s, in[i], &reshape->in[0]->shape, SINK_DEPTH))) return NULL;
     return simple_reshape(s, simple_elementwise(s, op, inner), &reshape->shape);
 }
 
@@ -224,6 +250,18 @@ static Node *mul_constant(Simplifier *s, double constant, Node *x) {
     return NULL;
 }
 
+/* The same number for every element, known now or at run time. */
+static bool is_scalar(const Simplifier *s, const Node *x) {
+    return x->shape.rank > 0 && is(s, x, OP_EXPAND) && x->in[0]->shape.rank == 0;
+}
+
+/* Numbers that multiply a tensor are multiplied with each other first. */
+static Node *mul_scalars(Simplifier *s, Node *scalar, Node *x) {
+    for (int i = 0; is_scalar(s, scalar) && !is_scalar(s, x) && is(s, x, OP_MUL) && i < 2; i++)
+        if (is_scalar(s, x->in[i])) return mul(s, mul(s, scalar, x->in[i]), x->in[1 - i]);
+    return NULL;
+}
+
 static bool is_reciprocal(const Simplifier *s, const Node *a, const Node *b) { return is(s, b, OP_RECIP) && b->in[0] == a; }
 
 static Node *mul_rule(Simplifier *s, Node *a, Node *b) {
@@ -237,7 +275,9 @@ static Node *mul_rule(Simplifier *s, Node *a, Node *b) {
     if (is_reciprocal(s, a, b) && is_positive(s, a)) return fill_like(s, 1, a);
     if (is_reciprocal(s, b, a) && is_positive(s, b)) return fill_like(s, 1, a);
     if (a == b && is(s, a, OP_SQRT) && is_positive(s, a->in[0])) return a->in[0];
-    Node *simple = mul_select(s, a, b);
+    Node *simple = mul_scalars(s, a, b);
+    if (!simple) simple = mul_scalars(s, b, a);
+    if (!simple) simple = mul_select(s, a, b);
     return simple ? simple : mul_select(s, b, a);
 }
 

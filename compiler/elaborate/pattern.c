@@ -1,0 +1,78 @@
+/* Declared shapes of arguments: `x: [..., n]`. A size that is an unknown name is bound to what the argument has there;
+ * everything else must be equal. `...` stands for any number of axes. */
+#include "elaborate.h"
+
+static bool is_free_name(Elaborator *e, Scope *scope, const Expr *size) {
+    if (size->kind != EXPR_NAME || scope_find(scope, size->name)) return false;
+    while (scope->outer) scope = scope->outer;
+    (void)e;
+    return !globals_find(scope->globals, size->name);
+}
+
+/* The pattern with the values of the sizes that are known, for messages. */
+static const char *pattern_text(Elaborator *e, Scope *scope, const Expr *pattern) {
+    Text text = { .arena = e->arena };
+    text_add(&text, "[");
+    for (int i = 0; i < pattern->list.count; i++) {
+        Expr *size = pattern->list.items[i];
+        text_add(&text, "%s", i ? ", " : "");
+        if (size->kind == EXPR_ELLIPSIS) text_add(&text, "...");
+        else if (is_free_name(e, scope, size)) text_add(&text, "%s", size->name);
+        else text_add(&text, "%s", value_text(e, evaluate(e, scope, size, no_name)));
+    }
+    text_add(&text, "]");
+    return text.bytes;
+}
+
+static bool match_size(Elaborator *e, Scope *scope, Expr *size, Dim found) {
+    if (is_free_name(e, scope, size)) {
+        scope_bind(e, scope, (Name){ size->name, size->span }, number_value((double)found.base));
+        return true;
+    }
+    int64_t expected;
+    Value value = evaluate(e, scope, size, no_name);
+    if (value.kind == VALUE_POISON || !to_integer(e, value, size->span, "a size", 1, &expected)) return false;
+    return dim_equal(found, dim_const(expected));
+}
+
+static bool match_sizes(Elaborator *e, Scope *scope, const Expr *pattern, const Shape *shape) {
+    int ellipsis = -1, count = pattern->list.count;
+    for (int i = 0; i < count; i++)
+        if (pattern->list.items[i]->kind == EXPR_ELLIPSIS) ellipsis = i;
+    if (ellipsis < 0 ? shape->rank != count : shape->rank < count - 1) return false;
+    for (int i = 0; i < count; i++) {
+        if (i == ellipsis) continue;
+        int axis = ellipsis >= 0 && i > ellipsis ? shape->rank - (count - i) : i;
+        if (!match_size(e, scope, pattern->list.items[i], shape->dim[axis])) return false;
+    }
+    return true;
+}
+
+static bool match_classes(Elaborator *e, Scope *scope, const Callable *callable, const Formal *formal, Value value, Span span) {
+    int64_t classes;
+    Value expected = evaluate(e, scope, formal->classes, no_name);
+    if (!to_integer(e, expected, formal->classes->span, "a number of classes", 1, &classes)) return false;
+    if (value.kind == VALUE_TENSOR && example_shape(value).rank == 0 && (!value.classes || value.classes == classes)) return true;
+    fail(e, span, "`%s` expects a class[%lld] for `%s`, but this is %s", callable->name, (long long)classes, formal->name.text, value_text(e, value));
+    fail_note(e, formal->name.span, "`%s` is declared here", formal->name.text);
+    return false;
+}
+
+bool match_shape(Elaborator *e, Scope *scope, const Callable *callable, const Formal *formal, Value value, Span span) {
+    Value tensor;
+    if (value.kind == VALUE_POISON) return false;
+    if (formal->classes) return match_classes(e, scope, callable, formal, value, span);
+    if (value.kind == VALUE_TUPLE) {
+        fail(e, span, "`%s` expects one value for `%s`, but this is %s", callable->name, formal->name.text, value_text(e, value));
+        return false;
+    }
+    if (!to_tensor(e, value, span, &tensor)) return false;
+    Shape shape = example_shape(tensor);
+    const char *expected = pattern_text(e, scope, formal->shape);
+    int errors = error_count(e->context);
+    if (match_sizes(e, scope, formal->shape, &shape)) return true;
+    if (errors != error_count(e->context)) return false;
+    fail(e, span, "%s expects %s, but this is %s", callable->name, expected, shape_text(e->arena, &shape));
+    fail_note(e, formal->name.span, "%s's input is declared here", callable->name);
+    return false;
+}
