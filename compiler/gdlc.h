@@ -442,6 +442,10 @@ typedef struct Module {
 /* NULL when there were errors. */
 Module *elaborate(Context *context, const DeclList *declarations);
 
+/* ── summary.c: what a model is made of ───────────────────────────────────────────────────── */
+
+void summary_print(Text *to, const Module *module); /* --summary */
+
 /* ── differentiate.c: reverse mode, graph → graph ─────────────────────────────────────────── */
 
 /* The derivatives of the scalar `y` (rank 0) by each of `by`, appended to the graph in the same primitives, so that they

@@ -72,6 +72,8 @@ static bool compile(Context *context, const Options *options)
     if (module == NULL)
         return false;
     simplify_module(context, module);
+    if (options->product == PRODUCT_SUMMARY)
+        summary_print(&text, module);
     if (options->product == PRODUCT_GRAPH)
         print_graphs(&text, context, module);
     return write_text(options, text.bytes, text.length);

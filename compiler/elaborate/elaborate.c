@@ -53,7 +53,8 @@ void fail(Elaborator *e, Span span, const char *format, ...) {
     if (within) error_at(e->context, at, "in `%s`: %s", within, message);
     else error_at(e->context, at, "%s", message);
     const CallSite *site = e->calls;
-    if (site && site->callable->decl && inside(at, site->callable->decl->span) && !in_prelude(e, site->span))
+    const Decl *decl = site ? site->callable->decl : NULL; /* whose body this is in; its own span: the body runs by itself */
+    if (decl && inside(at, decl->span) && !inside(site->span, decl->span) && !in_prelude(e, site->span))
         note_at(e->context, site->span, "in this call of `%s`", site->callable->name);
 }
 

@@ -102,7 +102,7 @@ struct Callable {
 
 /* ── names ────────────────────────────────────────────────────────────────────────────────── */
 
-typedef struct Binding { const char *name; Span span; Value value; bool used; } Binding;
+typedef struct Binding { const char *name; Span span; Value value; } Binding;
 struct Scope { Scope *outer; LIST(Binding *) bindings; struct Globals *globals; };
 
 typedef enum GlobalState { GLOBAL_WAITING, GLOBAL_RUNNING, GLOBAL_DONE } GlobalState;
@@ -111,11 +111,11 @@ typedef struct Globals { struct Globals *outer; LIST(Global *) items; Scope *sco
 
 Scope *scope_create(Elaborator *e, Scope *outer);
 Binding *scope_bind(Elaborator *e, Scope *scope, Name name, Value value);   /* reports a second binding of a name */
-Binding *scope_find(Scope *scope, const char *name);                        /* local names only */
+Binding *scope_find(const Scope *scope, const char *name);                  /* local names only */
+Binding *scope_find_here(const Scope *scope, const char *name);             /* not those further out */
 void globals_declare(Elaborator *e, Globals *globals, const Decl *decl);
 Global *globals_find(Globals *globals, const char *name);
 Value lookup(Elaborator *e, Scope *scope, const char *name, Span span);     /* any name; thunks are not forced */
-void unknown_name(Elaborator *e, Scope *scope, const char *name, Span span, const char *what);
 
 /* ── places: who owns which tensor ────────────────────────────────────────────────────────── */
 

@@ -10,23 +10,27 @@ Scope *scope_create(Elaborator *e, Scope *outer) {
     return scope;
 }
 
-Binding *scope_find(Scope *scope, const char *name) {
-    for (; scope; scope = scope->outer)
-        for (int i = 0; i < scope->bindings.count; i++)
-            if (strcmp(scope->bindings.items[i]->name, name) == 0) return scope->bindings.items[i];
+Binding *scope_find_here(const Scope *scope, const char *name) {
+    for (int i = 0; i < scope->bindings.count; i++)
+        if (strcmp(scope->bindings.items[i]->name, name) == 0) return scope->bindings.items[i];
     return NULL;
 }
 
+Binding *scope_find(const Scope *scope, const char *name) {
+    Binding *binding = NULL;
+    for (; scope && !binding; scope = scope->outer) binding = scope_find_here(scope, name);
+    return binding;
+}
+
 Binding *scope_bind(Elaborator *e, Scope *scope, Name name, Value value) {
-    for (int i = 0; i < scope->bindings.count; i++) {
-        Binding *known = scope->bindings.items[i];
-        if (strcmp(known->name, name.text) != 0) continue;
+    Binding *known = scope_find_here(scope, name.text);
+    if (known) {
         fail(e, name.span, "`%s` already has a value here; choose another name", name.text);
         fail_note(e, known->span, "it got one here");
         return known;
     }
     Binding *binding = NEW(e->arena, Binding);
-    *binding = (Binding){ name.text, name.span, value, false };
+    *binding = (Binding){ name.text, name.span, value };
     LIST_PUSH(e->arena, &scope->bindings, binding);
     return binding;
 }
@@ -57,6 +61,29 @@ void globals_declare(Elaborator *e, Globals *globals, const Decl *decl) {
     Global *global = NEW(e->arena, Global);
     global->decl = decl;
     LIST_PUSH(e->arena, &globals->items, global);
+}
+
+/* ── names that do not exist ──────────────────────────────────────────────────────────────── */
+
+typedef LIST(const char *) Names;
+
+static void known_names(Elaborator *e, Scope *scope, Names *names) {
+    Globals *globals = e->user;
+    for (; scope; scope = scope->outer) {
+        for (int i = 0; i < scope->bindings.count; i++) LIST_PUSH(e->arena, names, scope->bindings.items[i]->name);
+        if (scope->globals) globals = scope->globals;
+    }
+    for (; globals; globals = globals->outer)
+        for (int i = 0; i < globals->items.count; i++) LIST_PUSH(e->arena, names, globals->items.items[i]->decl->name.text);
+    for (int i = 0; i < builtin_count; i++) LIST_PUSH(e->arena, names, builtins[i].name);
+}
+
+static void unknown_name(Elaborator *e, Scope *scope, const char *name, Span span) {
+    Names names = { 0 };
+    known_names(e, scope, &names);
+    const char *near = nearest_name(name, names.items, names.count);
+    if (near) fail(e, span, "there is no `%s`; did you mean `%s`?", name, near);
+    else fail(e, span, "there is no `%s`", name);
 }
 
 /* ── lookup ───────────────────────────────────────────────────────────────────────────────── */
@@ -112,10 +139,7 @@ static const Builtin *find_builtin(const char *name) {
 
 Value lookup(Elaborator *e, Scope *scope, const char *name, Span span) {
     Binding *binding = scope_find(scope, name);
-    if (binding) {
-        binding->used = true;
-        return binding->value;
-    }
+    if (binding) return binding->value;
     while (scope->outer) scope = scope->outer;
     Global *global = globals_find(scope->globals, name);
     if (global) return global_value(e, global, scope->globals, span);
@@ -124,29 +148,6 @@ Value lookup(Elaborator *e, Scope *scope, const char *name, Span span) {
     if (found) return word;
     const Builtin *builtin = find_builtin(name);
     if (builtin) return callable_value(e, builtin->name, NULL, builtin, NULL);
-    unknown_name(e, scope, name, span, "name");
+    unknown_name(e, scope, name, span);
     return poison();
-}
-
-/* ── names that do not exist ──────────────────────────────────────────────────────────────── */
-
-typedef LIST(const char *) Names;
-
-static void known_names(Elaborator *e, Scope *scope, Names *names) {
-    Globals *globals = e->user;
-    for (; scope; scope = scope->outer) {
-        for (int i = 0; i < scope->bindings.count; i++) LIST_PUSH(e->arena, names, scope->bindings.items[i]->name);
-        if (scope->globals) globals = scope->globals;
-    }
-    for (; globals; globals = globals->outer)
-        for (int i = 0; i < globals->items.count; i++) LIST_PUSH(e->arena, names, globals->items.items[i]->decl->name.text);
-    for (int i = 0; i < builtin_count; i++) LIST_PUSH(e->arena, names, builtins[i].name);
-}
-
-void unknown_name(Elaborator *e, Scope *scope, const char *name, Span span, const char *what) {
-    Names names = { 0 };
-    known_names(e, scope, &names);
-    const char *near = nearest_name(name, names.items, names.count);
-    if (near) fail(e, span, "there is no %s `%s`; did you mean `%s`?", what, name, near);
-    else fail(e, span, "there is no %s `%s`", what, name);
 }

@@ -7,7 +7,8 @@ static void label(Value value, const char *name) {
 
 static bool run_bind(Elaborator *e, Scope *scope, const Stmt *stmt) {
     const NameList *names = &stmt->names;
-    Value value = evaluate(e, scope, stmt->values.items[0], names->count == 1 ? names->items[0] : no_name);
+    bool fresh = names->count == 1 && !scope_find_here(scope, names->items[0].text); /* else scope_bind complains */
+    Value value = evaluate(e, scope, stmt->values.items[0], fresh ? names->items[0] : no_name);
     int count = value.kind == VALUE_TUPLE ? value.count : 1;
     if (value.kind != VALUE_POISON && count != names->count) {
         if (names->count == 1) fail(e, stmt->values.items[0]->span, "this is %d values; name them all: `a, b = ...`", count);

@@ -15,6 +15,7 @@ typedef struct PhaseRun {
     Scope *scope;
     LIST(Minimized) minimized;   /* scalars: means over the batch */
     LIST(Node *) minimized_values; /* what they are means of */
+    int losses;                  /* `minimize` statements, right or wrong */
     LIST(const Stmt *) updates;  /* update and clip, in order */
 } PhaseRun;
 
@@ -50,6 +51,7 @@ static void add_report(PhaseRun *run, const char *name, Node *value, bool loss, 
 
 static void run_minimize(PhaseRun *run, const Stmt *stmt) {
     Value value;
+    run->losses++;
     if (!scalar_value(run, stmt->values.items[0], "a loss", &value)) return;
     LIST_PUSH(run->e->arena, &run->minimized, ((Minimized){ batch_mean(graph_of(run->e), value.node), stmt->span }));
     LIST_PUSH(run->e->arena, &run->minimized_values, value.node);
@@ -278,7 +280,7 @@ static void train_phase(Elaborator *e, Stage *stage, const Callable *train, cons
     run_phase_body(&run, train);
     Node *loss = total_loss(&run);
     if (errors == error_count(e->context)) {
-        if (!loss) fail(e, span, "`%s` minimizes nothing; add `minimize ...`", entry->name);
+        if (!run.losses) fail(e, span, "`%s` minimizes nothing; add `minimize ...`", entry->name);
         else if (!run.updates.count) fail(e, span, "`%s` updates nothing; add `update ... using ...`", entry->name);
     }
     if (phase && phase->repeat) to_integer(e, evaluate(e, run.scope, phase->repeat, no_name), phase->repeat->span, "a number of repetitions", 1, &made.repeat);

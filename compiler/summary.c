@@ -1,0 +1,84 @@
+/* --summary: what a model is made of. Nets with their tensors and numbers of parameters, each tied tensor counted once, for
+ * the net that owns it; then what can be called, and the stages of training. */
+#include "gdlc.h"
+
+#include <string.h>
+
+static const char *grouped(Arena *arena, int64_t number) {
+    const char *digits = arena_printf(arena, "%lld", (long long)number);
+    Text text = { .arena = arena };
+    for (size_t i = 0, length = strlen(digits); i < length; i++) text_add(&text, "%s%c", i && (length - i) % 3 == 0 ? "," : "", digits[i]);
+    return text.bytes;
+}
+
+static int64_t tensor_size(const Tensor *tensor) { return shape_size(&tensor->shape, NULL); }
+
+static void print_tensor(Text *to, const Tensor *tensor, const char *owner) {
+    size_t skip = owner ? strlen(owner) + 1 : 0;
+    text_add(to, "    %-36s %-20s %12s\n", tensor->name + skip, shape_text(to->arena, &tensor->shape), grouped(to->arena, tensor_size(tensor)));
+}
+
+static bool owned_by(const Tensor *tensor, const char *net) {
+    size_t length = strlen(net);
+    return strncmp(tensor->name, net, length) == 0 && tensor->name[length] == '.';
+}
+
+static void print_net(Text *to, const Module *module, const NetInfo *net) {
+    int64_t count = 0;
+    for (int i = 0; i < net->tensors.count; i++) count += tensor_size(net->tensors.items[i]);
+    text_add(to, "net %-58s %12s\n", net->name, grouped(to->arena, count));
+    for (int i = 0; i < net->tensors.count; i++) print_tensor(to, net->tensors.items[i], net->name);
+    for (int i = 0; i < module->tensors.count; i++) {
+        const Tensor *tensor = module->tensors.items[i];
+        if (tensor->role == TENSOR_STATE && owned_by(tensor, net->name))
+            text_add(to, "    %-36s %-20s %12s\n", tensor->name + strlen(net->name) + 1, shape_text(to->arena, &tensor->shape), "state");
+    }
+}
+
+static void print_shared(Text *to, const Module *module) {
+    for (int i = 0; i < module->tensors.count; i++)
+        if (module->tensors.items[i]->role == TENSOR_PARAM && !strchr(module->tensors.items[i]->name, '.')) print_tensor(to, module->tensors.items[i], NULL);
+}
+
+static void print_port(Text *to, const Port *port) {
+    Shape example = shape_without(&port->shape, 1);
+    if (port->classes) text_add(to, "%s: class[%lld]", port->name, (long long)port->classes);
+    else text_add(to, "%s: %s", port->name, shape_text(to->arena, &example));
+}
+
+static void print_function(Text *to, const Entry *entry) {
+    text_add(to, "%s %s(", entry->net ? "net" : "export", entry->name);
+    for (int i = 0; i < entry->inputs.count; i++) {
+        if (i) text_add(to, ", ");
+        print_port(to, entry->inputs.items[i]);
+    }
+    text_add(to, ") ->");
+    for (int i = 0; i < entry->roots.count; i++) {
+        text_add(to, i ? ", " : " ");
+        print_port(to, entry->roots.items[i].port);
+    }
+    text_add(to, "\n");
+}
+
+static void print_stage(Text *to, const Stage *stage) {
+    text_add(to, "train %s: batch %lld, %lld epochs", stage->name, (long long)stage->batch, (long long)stage->epochs);
+    for (int p = 0; stage->phases.count > 1 && p < stage->phases.count; p++)
+        text_add(to, "%s %s", p ? "," : "; phases", stage->phases.items[p].entry->name);
+    text_add(to, "\n");
+}
+
+void summary_print(Text *to, const Module *module) {
+    int64_t total = 0, states = 0;
+    for (int i = 0; i < module->tensors.count; i++) {
+        const Tensor *tensor = module->tensors.items[i];
+        if (tensor->role == TENSOR_PARAM) total += tensor_size(tensor);
+        if (tensor->role == TENSOR_STATE) states += tensor_size(tensor);
+    }
+    for (int i = 0; i < module->nets.count; i++) print_net(to, module, &module->nets.items[i]);
+    print_shared(to, module);
+    text_add(to, "%-62s %12s\n", "trainable parameters", grouped(to->arena, total));
+    if (states) text_add(to, "%-62s %12s\n", "values of state", grouped(to->arena, states));
+    text_add(to, "\n");
+    for (int i = 0; i < module->functions.count; i++) print_function(to, module->functions.items[i]);
+    for (int i = 0; i < module->stages.count; i++) print_stage(to, module->stages.items[i]);
+}
