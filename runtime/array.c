@@ -62,7 +62,10 @@ static const char *fault(gdl_reader *reader) {
         return strerror(errno);
     if (code == Z_BUF_ERROR)
         return "its compressed data end too early";
-    return code == Z_OK || code == Z_STREAM_END ? NULL : text;
+    if (code == Z_OK || code == Z_STREAM_END)
+        return NULL;
+    size_t length = strlen(reader->path); /* zlib's message begins with the path, as ours do */
+    return strncmp(text, reader->path, length) == 0 ? text + length + strspn(text + length, ": ") : text;
 }
 
 int gdl_reader_bytes(gdl_reader *reader, void *to, size_t size, gdl_error *error) {

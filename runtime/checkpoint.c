@@ -94,8 +94,9 @@ int gdl_save(const gdl_model *model, void *instance, const gdl_run *run, const c
 static gdl_match find(const gdl_safetensors *file, const gdl_tensor *tensor, gdl_record *record) {
     if (!gdl_safetensors_find(file, tensor->name, record))
         return GDL_LEFT;
-    bool fits =
-        record->rank == tensor->rank && memcmp(record->shape, tensor->shape, tensor->rank * sizeof *tensor->shape) == 0;
+    bool fits = record->rank == tensor->rank;
+    for (size_t i = 0; fits && i < tensor->rank; i++)
+        fits = record->shape[i] == tensor->shape[i];
     return fits ? GDL_TAKEN : GDL_MISFIT;
 }
 

@@ -6,7 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { GAP = 2, BACKGROUND = 255 }; /* pixels between tiles and around them; white */
+enum {
+    GAP = 2,          /* pixels between tiles and around them */
+    BACKGROUND = 255, /* white */
+    LONGEST_SIDE = 1 << 15
+};
 
 int gdl_image_size(const gdl_port *port, size_t *height, size_t *width, size_t *channels) {
     const size_t *shape = port->shape;
@@ -40,18 +44,29 @@ static size_t square_columns(const gdl_grid *grid) {
     return columns < grid->count ? columns : grid->count;
 }
 
+/* Pixels of so many tiles of so many values, with their gaps. 0 where they are too many for a picture. */
+static size_t extent(size_t tiles, size_t values, size_t zoom) {
+    size_t pixels = values;
+    if (!gdl_multiply(&pixels, zoom) || pixels > LONGEST_SIDE || !gdl_multiply(&tiles, pixels + GAP))
+        return 0;
+    return tiles + GAP <= LONGEST_SIDE ? tiles + GAP : 0;
+}
+
 static int canvas_create(Canvas *canvas, const gdl_grid *grid, gdl_error *error) {
-    *canvas = (Canvas){.columns = grid->columns ? grid->columns : square_columns(grid),
-                       .zoom = grid->zoom ? grid->zoom : 1,
+    size_t columns = grid->columns ? grid->columns : square_columns(grid), zoom = grid->zoom ? grid->zoom : 1;
+    size_t rows = ((grid->count - 1) / columns + 1) * grid->sets;
+    *canvas = (Canvas){.columns = columns,
+                       .zoom = zoom,
+                       .tile_height = grid->height * zoom,
+                       .tile_width = grid->width * zoom,
+                       .height = extent(rows, grid->height, zoom),
+                       .width = extent(columns, grid->width, zoom),
                        .channels = grid->channels};
-    size_t rows = (grid->count + canvas->columns - 1) / canvas->columns * grid->sets;
-    canvas->tile_height = grid->height * canvas->zoom;
-    canvas->tile_width = grid->width * canvas->zoom;
-    canvas->height = rows * (canvas->tile_height + GAP) + GAP;
-    canvas->width = canvas->columns * (canvas->tile_width + GAP) + GAP;
-    size_t bytes = canvas->channels;
-    if (gdl_multiply(&bytes, canvas->height) && gdl_multiply(&bytes, canvas->width))
-        canvas->pixels = malloc(bytes);
+    size_t bytes = canvas->channels * canvas->height * canvas->width;
+    if (!bytes)
+        return gdl_fail(error, "a picture of %zu by %zu tiles, %zu by %zu values each, is too large: a side may have %d pixels", rows,
+                        columns, grid->height, grid->width, LONGEST_SIDE);
+    canvas->pixels = malloc(bytes);
     if (!canvas->pixels)
         return gdl_fail(error, "no memory for a picture of %zu x %zu pixels", canvas->width, canvas->height);
     memset(canvas->pixels, BACKGROUND, bytes);
@@ -90,9 +105,6 @@ static int write_png(const Canvas *canvas, const char *path, gdl_error *error) {
                        .width = (png_uint_32)canvas->width,
                        .height = (png_uint_32)canvas->height,
                        .format = canvas->channels == 3 ? PNG_FORMAT_RGB : PNG_FORMAT_GRAY};
-    if (canvas->width > PNG_USER_WIDTH_MAX || canvas->height > PNG_USER_HEIGHT_MAX)
-        return gdl_fail(error, "%s: a picture of %zu x %zu pixels is too large; try fewer images or other columns",
-                        path, canvas->width, canvas->height);
     if (gdl_output_open(&output, path, error))
         return GDL_FAILED;
     if (png_image_write_to_stdio(&image, output.file, 0, canvas->pixels, 0, NULL))

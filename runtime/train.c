@@ -37,6 +37,9 @@ static int check_run(const gdl_run *run, gdl_error *error) {
         return gdl_fail(error, "%s has %zu stages, but stage %zu is asked for", run->model->name, run->model->stages,
                         run->stage + 1);
     const gdl_stage *stage = stage_of(run);
+    if (run->train->data->inputs != stage->inputs || (run->valid && run->valid->data->inputs != stage->inputs))
+        return gdl_fail(error, "stage %s reads %zu inputs, but its data are bound to %zu", stage->name, stage->inputs,
+                        run->train->data->inputs);
     if (run->batch == 0)
         return gdl_fail(error, "stage %s: a batch of 0 examples cannot be trained on", stage->name);
     if (run->train->count < stage->batches || (run->train->count == 0 && stage->inputs))
