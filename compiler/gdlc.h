@@ -209,7 +209,7 @@ struct Stmt {
     Span span;
     NameList names;      /* BIND, ASSIGN, STATE, METRIC, PHASE: what is named; one but for BIND */
     ExprList values;     /* what stands on the right; UPDATE and CLIP: the targets */
-    Expr *shape;         /* STATE: EXPR_LIST or NULL */
+    Expr *shape;         /* STATE: an expression for the shape, or NULL */
     Expr *optimizer;     /* UPDATE: the expression after `using` */
     Expr *low, *high;    /* CLIP */
     Expr *repeat;        /* PHASE: the count, or NULL */

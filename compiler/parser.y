@@ -125,7 +125,7 @@ statement
     : names '=' expr                            { $$ = stmt_binding(context, STMT_BIND, @$, $1, $3); }
     | name ASSIGN expr                          { $$ = stmt_binding(context, STMT_ASSIGN, @$, one_name(context, $1), $3); }
     | STATE name '=' expr                       { $$ = stmt_binding(context, STMT_STATE, @$, one_name(context, $2), $4); }
-    | STATE name ':' list '=' expr              { $$ = stmt_binding(context, STMT_STATE, @$, one_name(context, $2), $6);
+    | STATE name ':' expr '=' expr              { $$ = stmt_binding(context, STMT_STATE, @$, one_name(context, $2), $6);
                                                   $$->shape = $4; }
     | RETURN exprs                              { $$ = stmt_values(context, STMT_RETURN, @$, $2); }
     | ADD_LOSS expr                             { $$ = stmt_values(context, STMT_ADD_LOSS, @$, one_expr(context, $2)); }

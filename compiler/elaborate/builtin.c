@@ -281,6 +281,42 @@ static Value run_gather(Elaborator *e, Call *call) {
     return poison();
 }
 
+/* Sums the rows that the examples of the batch (and the axes of an example) give for each index: the adjoint of gather. */
+static Value run_scatter(Elaborator *e, Call *call) {
+    Value index, values;
+    int64_t rows;
+    if (!tensor_argument(e, call, 0, &index) || !tensor_argument(e, call, 1, &values)) return poison();
+    if (!to_integer(e, call->values[2], call->spans[2], "a number of rows", 1, &rows)) return poison();
+    bool fits = index.node->shape.rank <= values.node->shape.rank && index.batched == values.batched;
+    for (int i = 0; fits && i < index.node->shape.rank; i++) fits = dim_equal(index.node->shape.dim[i], values.node->shape.dim[i]);
+    if (!fits) {
+        fail(e, call->span, "the values begin with the axes of the indexes, but here %s and %s", tensor_text(e, values), tensor_text(e, index));
+        return poison();
+    }
+    if (index.batched) e->building->entry->crosses_batch = true;
+    return tensor_value(graph_scatter_add(graph_of(e), index.node, values.node, dim_const(rows)), false);
+}
+
+/* All examples of the batch as one value for all of them, with the batch as its first axis. */
+static Value run_examples(Elaborator *e, Call *call) {
+    Value x;
+    if (!tensor_argument(e, call, 0, &x)) return poison();
+    if (!x.batched || x.node->shape.rank + 1 > MAX_RANK) {
+        fail(e, call->spans[0], "`examples` takes a value that differs between examples");
+        return poison();
+    }
+    e->building->entry->crosses_batch = true;
+    return tensor_value(x.node, false);
+}
+
+/* The position of each example in the batch, from 0. */
+static Value run_example_index(Elaborator *e, Call *call) {
+    Value x;
+    if (!tensor_argument(e, call, 0, &x)) return poison();
+    Shape shape = { .rank = 1, .dim = { batch_of(x) } };
+    return tensor_value(graph_iota(graph_of(e), &shape, 0), true);
+}
+
 /* ── draws ────────────────────────────────────────────────────────────────────────────────── */
 
 /* One draw an example; for the shape of a value that holds several batches, one for each of its examples. */
@@ -318,7 +354,7 @@ static Value run_param(Elaborator *e, Call *call) {
         fail(e, call->span, "a parameter needs a name: `name = param(...)`");
         return poison();
     }
-    if (!e->activation) {
+    if (!e->activation || !place_is_of_net(e->activation->place)) {
         fail(e, call->span, "a parameter belongs to a net, and this is called outside of one; put it into a `net`, or declare a top-level `param`");
         return poison();
     }
@@ -382,6 +418,9 @@ const Builtin builtins[] = {
     FUNCTION("iota", "size", run_iota),
     FUNCTION("classes", "label", run_classes),
     FUNCTION("gather", "table, index", run_gather),
+    FUNCTION("scatter", "index, values, rows", run_scatter),
+    FUNCTION("examples", "x", run_examples),
+    FUNCTION("example_index", "x", run_example_index),
     FUNCTION("random_uniform", "shape", run_random_uniform),
     FUNCTION("random_normal", "shape", run_random_normal),
     FUNCTION("random_orthogonal", "shape", run_random_orthogonal),

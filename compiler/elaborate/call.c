@@ -196,7 +196,7 @@ Value call_body(Elaborator *e, const Callable *callable, Call *call) {
 static Value call_in_place(Elaborator *e, const Callable *callable, Call *call, Place *place) {
     Activation activation = { .place = place, .outer = e->activation };
     Activation *outer = e->activation;
-    bool owned = place->owner || callable->decl->kind == DECL_NET;
+    bool owned = place->owner || callable->decl->kind == DECL_NET; /* else: a layer outside of nets and stages */
     e->activation = owned ? &activation : NULL;
     Value result = call_body(e, callable, call);
     e->activation = outer;

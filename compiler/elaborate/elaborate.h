@@ -123,7 +123,7 @@ struct Place {
     const char *path;               /* "encoder.hidden" */
     const char *name;
     const Decl *decl;               /* of the net or layer */
-    Place *owner;
+    Place *owner;                   /* NULL for a net or stage */
     LIST(Place *) places;
     LIST(Tensor *) tensors;
     LIST(const char *) tensor_names; /* the last part of their paths */
@@ -135,6 +135,8 @@ struct Place {
 /* One run through the body of a net or layer: numbers the layers without a name. */
 typedef struct Activation { Place *place; struct Activation *outer; LIST(const Decl *) numbered; LIST(const char *) named; } Activation;
 
+Place *place_stage(Elaborator *e, const Decl *train);                         /* owns the states of layers called in a `train` itself */
+bool place_is_of_net(const Place *place);
 Place *place_net(Elaborator *e, const Callable *net);                        /* elaborates the net if that has not been done */
 Place *place_enter_layer(Elaborator *e, const Callable *layer, Name hint, Span span); /* the place of this call */
 /* The tensor `name` of the owner (NULL: of the whole module), made where there is none yet; NULL after an error. */
@@ -167,7 +169,7 @@ struct Elaborator {
     Building *building;
     Activation *activation;
     CallSite *calls;
-    LIST(Place *) nets;
+    LIST(Place *) nets, stages;
     LIST(const char *) imported;    /* files that have been */
     LIST(const char *) importing;   /* the chain of imports being followed */
     int streams;

@@ -229,11 +229,20 @@ static Value number_binary(Operator op, double a, double b) {
     }
 }
 
+/* Lists are joined by `+`: shape(x)[0:-1] + [1]. */
+static Value join_lists(Elaborator *e, Value a, Value b) {
+    Value *items = arena_alloc(e->arena, sizeof *items * (size_t)(a.count + b.count + 1));
+    if (a.count) memcpy(items, a.items, sizeof *items * (size_t)a.count);
+    if (b.count) memcpy(items + a.count, b.items, sizeof *items * (size_t)b.count);
+    return (Value){ .kind = VALUE_LIST, .items = items, .count = a.count + b.count, .batch_scale = a.batch_scale };
+}
+
 static Value evaluate_binary(Elaborator *e, Scope *scope, Expr *expr) {
     Expr *left = expr->binary.left, *right = expr->binary.right;
     Value a = evaluate(e, scope, left, no_name), b = evaluate(e, scope, right, no_name);
     if (a.kind == VALUE_POISON || b.kind == VALUE_POISON) return poison();
     bool numbers = a.kind == VALUE_NUMBER && b.kind == VALUE_NUMBER;
+    if (expr->binary.op == OPERATOR_ADD && a.kind == VALUE_LIST && b.kind == VALUE_LIST) return join_lists(e, a, b);
     if (numbers && expr->binary.op == OPERATOR_DIV && b.number == 0) {
         fail(e, expr->span, "division by zero");
         return poison();

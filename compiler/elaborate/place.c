@@ -76,6 +76,19 @@ Place *place_net(Elaborator *e, const Callable *net) {
 
 void elaborate_export(Elaborator *e, const Callable *export) { elaborate_alone(e, export, NULL); }
 
+Place *place_stage(Elaborator *e, const Decl *train) {
+    for (int i = 0; i < e->stages.count; i++)
+        if (e->stages.items[i]->decl == train) return e->stages.items[i];
+    Place *place = place_create(e, train, train->name.text, NULL, train->name.span);
+    LIST_PUSH(e->arena, &e->stages, place);
+    return place;
+}
+
+bool place_is_of_net(const Place *place) {
+    while (place->owner) place = place->owner;
+    return place->decl->kind == DECL_NET;
+}
+
 /* ── layers ───────────────────────────────────────────────────────────────────────────────── */
 
 /* dense_1, dense_2: the number of this unnamed call of the layer in this run through the body. */

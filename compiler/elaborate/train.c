@@ -17,6 +17,7 @@ typedef struct PhaseRun {
     LIST(Node *) minimized_values; /* what they are means of */
     int losses;                  /* `minimize` statements, right or wrong */
     LIST(const Stmt *) updates;  /* update and clip, in order */
+    TensorList updated;
 } PhaseRun;
 
 /* ── losses and metrics ───────────────────────────────────────────────────────────────────── */
@@ -111,7 +112,7 @@ static void run_phase_statement(PhaseRun *run, const Stmt *stmt) {
     }
 }
 
-static void run_phase_body(PhaseRun *run, const Callable *train) {
+static void run_phase_statements(PhaseRun *run, const Callable *train) {
     const StmtList *common = &train->decl->body;
     run->scope = scope_create(run->e, train->scope);
     for (int i = 0; i < run->stage->inputs.count; i++) {
@@ -130,6 +131,13 @@ static void run_phase_body(PhaseRun *run, const Callable *train) {
             fail(run->e, run->phase->body.items[i]->span, "this belongs to the whole `train`, outside of its phases");
         else run_phase_statement(run, run->phase->body.items[i]);
     }
+}
+
+static void run_phase_body(PhaseRun *run, const Callable *train) {
+    Activation activation = { .place = place_stage(run->e, train->decl) };
+    run->e->activation = &activation;
+    run_phase_statements(run, train);
+    run->e->activation = NULL;
 }
 
 /* ── updates ──────────────────────────────────────────────────────────────────────────────── */
@@ -205,9 +213,9 @@ static void run_clip(PhaseRun *run, const Stmt *stmt) {
     }
 }
 
-static void check_updated_once(PhaseRun *run, const Update *update, const TensorList *before) {
+static void check_updated_once(PhaseRun *run, const Update *update) {
     for (int i = 0; i < update->tensors.count; i++)
-        if (contains(before, update->tensors.items[i])) {
+        if (contains(&run->updated, update->tensors.items[i])) {
             fail(run->e, update->stmt->span, "`%s` is updated twice in this phase", update->tensors.items[i]->name);
             return;
         }
@@ -215,7 +223,6 @@ static void check_updated_once(PhaseRun *run, const Update *update, const Tensor
 
 static void run_updates(PhaseRun *run, Node *loss) {
     Elaborator *e = run->e;
-    TensorList updated = { 0 };
     int number = 0;
     Node *simple = simplify_node(graph_of(e), loss, NULL, 0);
     const char *prefix = run->phase ? arena_printf(e->arena, "%s.%s", run->stage->name, run->name) : run->stage->name;
@@ -227,18 +234,33 @@ static void run_updates(PhaseRun *run, Node *loss) {
         }
         locate(e, update.stmt->span);
         for (int t = 0; t < update.stmt->values.count; t++) add_target(run, simple, update.stmt->values.items[t], &update);
-        check_updated_once(run, &update, &updated);
-        for (int j = 0; j < update.tensors.count; j++) LIST_PUSH(e->arena, &updated, update.tensors.items[j]);
+        check_updated_once(run, &update);
+        for (int j = 0; j < update.tensors.count; j++) LIST_PUSH(e->arena, &run->updated, update.tensors.items[j]);
         const char *name = number++ ? arena_printf(e->arena, "%s.%d", prefix, number) : prefix;
         run_optimizer(e, run->scope, update.stmt->optimizer, &update.tensors, update.gradients.items, name, e->module->stages.count);
     }
+}
+
+/* The part of a path before the first dot: the net. */
+static bool same_net(const Tensor *a, const Tensor *b) {
+    size_t length = strcspn(a->name, ".");
+    return strncmp(a->name, b->name, length) == 0 && b->name[length] == '.';
+}
+
+/* A phase changes only the nets that it updates: the states of others stay, whatever their layers assign. */
+static bool may_change(const PhaseRun *run, const Tensor *tensor) {
+    size_t stage = strlen(run->stage->name);
+    if (tensor->role != TENSOR_STATE || (strncmp(tensor->name, run->stage->name, stage) == 0 && tensor->name[stage] == '.')) return true;
+    for (int i = 0; i < run->updated.count; i++)
+        if (same_net(tensor, run->updated.items[i])) return true;
+    return false;
 }
 
 static void add_assignments(PhaseRun *run) {
     Elaborator *e = run->e;
     for (int i = 0; i < e->building->assigned.count; i++) {
         const Assigned *assigned = &e->building->assigned.items[i];
-        if (assigned->value == graph_tensor(graph_of(e), assigned->tensor)) continue;
+        if (assigned->value == graph_tensor(graph_of(e), assigned->tensor) || !may_change(run, assigned->tensor)) continue;
         LIST_PUSH(e->arena, &run->entry->roots,
                   ((Root){ .kind = ROOT_ASSIGN, .name = assigned->tensor->name, .target = assigned->tensor, .value = assigned->value, .span = assigned->span }));
     }
