@@ -143,16 +143,15 @@ static bool is_param_call(Value value) {
 
 bool bind_formals(Elaborator *e, Scope *scope, const Call *call) {
     const FormalList *formals = &call->callable->decl->formals;
-    bool good = true;
     for (int i = 0; i < formals->count; i++) {
         const Formal *formal = &formals->items[i];
         Value value = call->values[i];
         if (value.kind == VALUE_NONE) value = evaluate_argument(e, scope, formal->standard, formal->name);
-        if ((formal->shape || formal->classes) && !match_shape(e, scope, call->callable, formal, force(e, value), call->spans[i])) good = false;
+        if ((formal->shape || formal->classes) && !match_shape(e, scope, call->callable, formal, force(e, value), call->spans[i])) return false;
         Binding *binding = scope_bind(e, scope, formal->name, value);
         if (is_param_call(value)) binding->value = force(e, value);
     }
-    return good;
+    return true;
 }
 
 static Value run_body(Elaborator *e, Scope *scope, const Callable *callable, Name hint) {

@@ -182,10 +182,21 @@ static Value evaluate_repeat(Elaborator *e, Scope *scope, Expr *repeat, Value le
     return left;
 }
 
+/* The name for a layer, where it is new in its scope; where it is not, evaluate_named complains. */
+static Name fresh_name(const Scope *scope, Name name) { return scope_find_here(scope, name.text) ? no_name : name; }
+
 static Value evaluate_named(Elaborator *e, Scope *scope, Name name, Value value) {
     if (value.kind == VALUE_TENSOR && !value.node->label && value.node->arity > 0) value.node->label = name.text;
     scope_bind(e, scope, name, value);
     return value;
+}
+
+/* A stage that is not reached because of an earlier mistake: its names are looked up all the same. */
+static Value check_names(Elaborator *e, Scope *scope, Expr *stage) {
+    if (stage->kind != EXPR_CALL && stage->kind != EXPR_NAME) return poison();
+    evaluate_callee(e, scope, stage->kind == EXPR_CALL ? stage->call.callee : stage);
+    for (int i = 0; stage->kind == EXPR_CALL && i < stage->call.arguments.count; i++) check_names(e, scope, stage->call.arguments.items[i].value);
+    return poison();
 }
 
 /* `left |> stage`. What is piped in may itself be a pipe in parentheses: `(a |> b)` as a stage is both in turn. */
@@ -193,17 +204,17 @@ static Value evaluate_stage(Elaborator *e, Scope *scope, Expr *stage, Value left
     Given given = { .first = &left, .first_span = left_span };
     switch (stage->kind) {
     case EXPR_NAMED:
-        return evaluate_named(e, scope, stage->named.name, evaluate_stage(e, scope, stage->named.stage, left, left_span, stage->named.name));
+        return evaluate_named(e, scope, stage->named.name, evaluate_stage(e, scope, stage->named.stage, left, left_span, fresh_name(scope, stage->named.name)));
     case EXPR_REPEAT: return evaluate_repeat(e, scope, stage, left, left_span);
     case EXPR_PIPE:
         left = evaluate_stage(e, scope, stage->pipe.left, left, left_span, no_name);
         return evaluate_stage(e, scope, stage->pipe.right, left, stage->pipe.left->span, hint);
     case EXPR_CALL:
         given.items = stage->call.arguments.items, given.count = stage->call.arguments.count;
-        if (left.kind == VALUE_POISON) return poison();
+        if (left.kind == VALUE_POISON) return check_names(e, scope, stage);
         return apply(e, evaluate_callee(e, scope, stage->call.callee), scope, given, stage->span, hint);
     case EXPR_NAME: case EXPR_MEMBER:
-        if (left.kind == VALUE_POISON) return poison();
+        if (left.kind == VALUE_POISON) return check_names(e, scope, stage);
         return apply(e, evaluate_callee(e, scope, stage), scope, given, stage->span, hint);
     default:
         if (stage->kind != EXPR_ERROR) fail(e, stage->span, "a value is piped into a function or layer, and this is none");
@@ -347,7 +358,7 @@ Value evaluate(Elaborator *e, Scope *scope, Expr *expr, Name hint) {
         return evaluate_stage(e, scope, expr->pipe.right, left, expr->pipe.left->span, hint);
     }
     case EXPR_NAMED:
-        return evaluate_named(e, scope, expr->named.name, evaluate(e, scope, expr->named.stage, expr->named.name));
+        return evaluate_named(e, scope, expr->named.name, evaluate(e, scope, expr->named.stage, fresh_name(scope, expr->named.name)));
     case EXPR_ELLIPSIS: case EXPR_REPEAT:
         fail(e, expr->span, expr->kind == EXPR_REPEAT ? "`repeat` stands after `|>`" : "`...` stands only in shapes and indexes");
         return poison();

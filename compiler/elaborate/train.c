@@ -406,7 +406,7 @@ void elaborate_train(Elaborator *e, const Callable *train) {
         Port *port = declare_port(e, &train->decl->formals.items[i], train->scope, i);
         if (port) LIST_PUSH(e->arena, &stage->inputs, port);
     }
-    if (errors != error_count(e->context)) return;
+    if (stage->inputs.count < train->decl->formals.count) return;
     for (int i = 0; phases && i < body->count; i++)
         if (body->items[i]->kind == STMT_PHASE) train_phase(e, stage, train, body->items[i]);
     if (!phases) train_phase(e, stage, train, NULL);
