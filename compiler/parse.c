@@ -80,7 +80,7 @@ bool used_as_name(const Parser *parser, Token token)
     return is_assignment(next) || *next == ',';
 }
 
-static bool is_first_on_line(const Parser *parser, Token token)
+bool is_first_on_line(const Parser *parser, Token token)
 {
     int i = token.span.start;
     while (i > 0 && (parser->text[i - 1] == ' ' || parser->text[i - 1] == '\t'))
@@ -146,10 +146,12 @@ static Token next_token(Parser *parser)
     return token;
 }
 
+/* Within a body only a keyword that is not indented says that the body's end was forgotten. */
 static bool starts_declaration(const Parser *parser, Token token)
 {
+    bool indented = token.span.start > 0 && parser->text[token.span.start - 1] != '\n';
     return (keyword_roles(token.kind) & ROLE_DECLARATION) != 0 && is_first_on_line(parser, token) &&
-           *skip_blanks(parser->text + token.span.end) != '(' && !used_as_name(parser, token);
+           !(indented && parser->depth > 0) && *skip_blanks(parser->text + token.span.end) != '(' && !used_as_name(parser, token);
 }
 
 /* `inside` brackets, a line such as `units = 3` is an argument. A keyword in a name's place is an error of its own. */
@@ -193,12 +195,15 @@ static int drop_brackets(Parser *parser)
     return dropped;
 }
 
-/* Skips to the token where the parser can go on, and keeps it in `held`. */
+/* Skips to the token where the parser can go on, and keeps it in `held`. A token that was resumed at and is wrong again is
+ * passed over, so that every recovery gets further. */
 static void resynchronise(Parser *parser)
 {
     Skipped skipped = {.brackets = drop_brackets(parser)};
     bool in_body = parser->depth > 0, first = true;
     Token token = parser->current;
+    if (token.kind != END_OF_FILE && token.span.start == parser->resumed)
+        token = next_token(parser);
     for (; token.kind != END_OF_FILE && !starts_declaration(parser, token); first = false) {
         if (in_body && resumes_body(parser, token, &skipped, first))
             break;
@@ -209,6 +214,7 @@ static void resynchronise(Parser *parser)
     if (token.kind == END_OF_FILE || starts_declaration(parser, token))
         parser->closing = open_braces(parser);
     parser->held = token;
+    parser->resumed = token.span.start;
     parser->recovering = false;
 }
 
@@ -264,7 +270,7 @@ void parse(Context *context, int file, DeclList *declarations)
     int errors = error_count(context), count = declarations->count;
     Token start = {YYUNDEF, {file, 0, 0}};
     Parser parser = {.context = context, .file = file, .text = context->sources.items[file].text,
-                     .declarations = declarations, .previous = start, .current = start, .held = start};
+                     .declarations = declarations, .resumed = -1, .previous = start, .current = start, .held = start};
     if (!is_text(context, file))
         return;
     scanner_open(&parser);

@@ -21,6 +21,7 @@ typedef struct Parser {
     bool recovering;         /* the current token was wrong */
     int closing;             /* `}` still to be given after a recovery */
     Token held;              /* given after them */
+    int resumed;             /* offset of the token where the last recovery ended */
     bool stopped;            /* nothing more is read or reported */
 } Parser;
 
@@ -30,6 +31,7 @@ int keyword_kind(const char *word, size_t length); /* 0 where it is no keyword *
 unsigned keyword_roles(int kind);                  /* Roles; 0 for what is no keyword */
 bool is_keyword(int kind);
 const char *keyword_text(int kind);
+bool is_first_on_line(const Parser *parser, Token token);
 bool used_as_name(const Parser *parser, Token token); /* `=`, `<-` or `,` follows it */
 
 /* ── lexer.l ──────────────────────────────────────────────────────────────────────────────── */

@@ -52,12 +52,28 @@ static const char *after(Parser *parser)
     return arena_printf(parser->context->arena, " after %s", quote(parser, token));
 }
 
-/* The end of the file is shown where the text ends, not after the blank lines behind it. */
-static Span place(const Parser *parser)
+/* Something is missing at the end of a line: better shown there than at the start of a later one. */
+static bool is_missing_before(const Parser *parser, const bool *expected)
+{
+    bool started = parser->previous.kind != YYUNDEF && parser->previous.kind != RESYNC;
+    bool between = expected[RETURN] || expected[LET];
+    return parser->current.kind == END_OF_FILE || (started && !between && is_first_on_line(parser, parser->current));
+}
+
+static Span place(const Parser *parser, const bool *expected)
+{
+    int end = parser->previous.span.end;
+    return is_missing_before(parser, expected) ? (Span){parser->file, end, end} : parser->current.span;
+}
+
+static const char *found(Parser *parser, const bool *expected)
 {
     Token token = parser->current;
-    int end = parser->previous.span.end;
-    return token.kind == END_OF_FILE ? (Span){parser->file, end, end} : token.span;
+    const char *text = quote(parser, token);
+    if (token.kind == END_OF_FILE || !is_missing_before(parser, expected))
+        return text;
+    int line = source_position(parser->context, parser->file, token.span.start).line;
+    return arena_printf(parser->context->arena, "%s on line %d", text, line);
 }
 
 /* ── What was expected ────────────────────────────────────────────────────────────────────── */
@@ -100,6 +116,10 @@ static void name_sets(bool *expected, Phrases *phrases)
     }
     if (expected[CLASS] && expected[LET]) /* any word, after a point */
         forget_keywords(expected, 0);
+    if (expected[CLASS] && expected['[']) {
+        add_phrase(phrases, "a shape such as `[28, 28]`");
+        expected[CLASS] = expected['['] = false;
+    }
     if (expected[LET]) {
         add_phrase(phrases, "a declaration");
         forget_keywords(expected, ROLE_DECLARATION);
@@ -120,6 +140,7 @@ static const char *join(Arena *arena, const Phrases *phrases)
     return text.bytes;
 }
 
+/* Clears what it has described in `expected`. */
 static const char *describe(Context *context, bool *expected)
 {
     Phrases phrases = {.count = 0};
@@ -200,10 +221,23 @@ static bool expression_as_statement(Parser *parser, const bool *expected)
     return true;
 }
 
+static bool statement_outside(Parser *parser, const bool *expected)
+{
+    Token token = parser->current;
+    bool statement = (keyword_roles(token.kind) & ROLE_STATEMENT) != 0 || (token.kind == NAME && used_as_name(parser, token));
+    if (!statement || !expected[LET])
+        return false;
+    error_at(parser->context, token.span,
+             "expected a declaration, found %s: statements stand in the { body } of a net, layer or train; a constant is `let name = ...`",
+             quote(parser, token));
+    return true;
+}
+
 static bool is_known_mistake(Parser *parser, const bool *expected)
 {
     static const Suspicion suspicions[] = {keyword_as_name, arrow_as_comparison, equals_as_comparison,
-                                           chained_comparison, operator_after_stage, expression_as_statement};
+                                           chained_comparison, operator_after_stage, expression_as_statement,
+                                           statement_outside};
     for (size_t i = 0; i < sizeof suspicions / sizeof *suspicions; i++)
         if (suspicions[i](parser, expected))
             return true;
@@ -236,7 +270,8 @@ void syntax_error(Parser *parser, bool *expected)
     if (parser->stopped || is_known_mistake(parser, expected))
         return;
     bool closer_expected = expected[')'] || expected[']'] || expected['}'];
-    const char *wanted = describe(parser->context, expected);
-    error_at(parser->context, place(parser), "expected %s%s, found %s", wanted, after(parser), quote(parser, parser->current));
+    Span span = place(parser, expected);
+    const char *instead = found(parser, expected);
+    error_at(parser->context, span, "expected %s%s, found %s", describe(parser->context, expected), after(parser), instead);
     note_open_bracket(parser, closer_expected);
 }
