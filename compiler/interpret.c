@@ -342,51 +342,69 @@ static void run_concat(const Run *run, const Node *node, double *out) {
 
 /* ── Contraction ──────────────────────────────────────────────────────────────────────────── */
 
-/* Places an index of one operand together: its batch axes from `batch`, its contracted axes from `contract`, and the
- * others, in order, from `rest`. Returns how many of `rest` were used. */
-static int place(const uint8_t *batch_axes, int batches, const uint8_t *contract_axes, int contracts, int rank,
-                 const int64_t *batch, const int64_t *contract, const int64_t *rest, int64_t *index) {
-    uint32_t taken = 0;
-    for (int i = 0; i < batches; i++) {
-        index[batch_axes[i]] = batch[i];
-        taken |= UINT32_C(1) << batch_axes[i];
+/* One operand of a dot. */
+typedef struct Side {
+    const double *value;
+    Grid grid;
+    int64_t stride[MAX_RANK];    /* from one element to the next along each axis */
+    const uint8_t *batch, *contract;
+} Side;
+
+static Side side_of(const Run *run, const Node *node, int i, const uint8_t *batch, const uint8_t *contract) {
+    Side side = {.value = operand(run, node, i), .grid = grid_of(run, &node->in[i]->shape), .batch = batch, .contract = contract};
+    int64_t stride = 1;
+    for (int k = side.grid.rank - 1; k >= 0; k--) {
+        side.stride[k] = stride;
+        stride *= side.grid.size[k];
     }
-    for (int i = 0; i < contracts; i++) {
-        index[contract_axes[i]] = contract[i];
-        taken |= UINT32_C(1) << contract_axes[i];
-    }
-    int used = 0;
-    for (int i = 0; i < rank; i++)
-        if (!(taken >> i & 1))
-            index[i] = rest[used++];
-    return used;
+    return side;
 }
 
-/* One element of the result: the sum over all values of the contracted axes. `to` holds the result's index. */
-static double dot_element(const Run *run, const Node *node, const int64_t *to) {
-    const DotAxes *axes = &node->attr.dot;
-    Grid a = grid_of(run, &node->in[0]->shape), b = grid_of(run, &node->in[1]->shape), inner = {.rank = axes->contract};
-    int64_t terms = 1;
+/* Where the terms of one element of the result begin: at its batch axes, and at its free axes, which are taken from `rest`. */
+static int64_t begin_terms(const Side *side, const DotAxes *axes, const int64_t *to, const int64_t **rest) {
+    uint32_t named = 0;
+    int64_t position = 0;
+    for (int i = 0; i < axes->batch; i++) {
+        position += to[i] * side->stride[side->batch[i]];
+        named |= UINT32_C(1) << side->batch[i];
+    }
     for (int i = 0; i < axes->contract; i++)
-        terms *= inner.size[i] = a.size[axes->a_contract[i]];
+        named |= UINT32_C(1) << side->contract[i];
+    for (int i = 0; i < side->grid.rank; i++)
+        if (!(named >> i & 1))
+            position += *(*rest)++ * side->stride[i];
+    return position;
+}
+
+/* One element of the result, whose index is `to`: the sum over all values of the contracted axes. */
+static double dot_element(const DotAxes *axes, const Side *a, const Side *b, const int64_t *to) {
+    Grid inner = {.rank = axes->contract};
+    int64_t terms = 1, index[MAX_RANK];
+    for (int i = 0; i < axes->contract; i++)
+        terms *= inner.size[i] = a->grid.size[a->contract[i]];
+    const int64_t *rest = to + axes->batch;
+    int64_t first_a = begin_terms(a, axes, to, &rest), first_b = begin_terms(b, axes, to, &rest);
     double sum = 0;
     for (int64_t t = 0; t < terms; t++) {
-        int64_t contract[MAX_RANK], at_a[MAX_RANK], at_b[MAX_RANK];
-        unravel(&inner, t, contract);
-        const int64_t *rest = to + axes->batch;
-        rest += place(axes->a_batch, axes->batch, axes->a_contract, axes->contract, a.rank, to, contract, rest, at_a);
-        place(axes->b_batch, axes->batch, axes->b_contract, axes->contract, b.rank, to, contract, rest, at_b);
-        sum += operand(run, node, 0)[ravel(&a, at_a)] * operand(run, node, 1)[ravel(&b, at_b)];
+        int64_t at_a = first_a, at_b = first_b;
+        unravel(&inner, t, index);
+        for (int i = 0; i < axes->contract; i++) {
+            at_a += index[i] * a->stride[a->contract[i]];
+            at_b += index[i] * b->stride[b->contract[i]];
+        }
+        sum += a->value[at_a] * b->value[at_b];
     }
     return sum;
 }
 
 static void run_dot(const Run *run, const Node *node, double *out) {
+    const DotAxes *axes = &node->attr.dot;
+    Side a = side_of(run, node, 0, axes->a_batch, axes->a_contract), b = side_of(run, node, 1, axes->b_batch, axes->b_contract);
     Grid grid = grid_of(run, &node->shape);
     int64_t index[MAX_RANK];
     for (int64_t i = 0, size = count_of(run, node); i < size; i++) {
         unravel(&grid, i, index);
-        out[i] = dot_element(run, node, index);
+        out[i] = dot_element(axes, &a, &b, index);
     }
 }
 

@@ -1,0 +1,22 @@
+/* From text to a module of graphs within the process, for tests that look at graphs. */
+#ifndef TESTS_MODULE_H
+#define TESTS_MODULE_H
+
+#include "gdlc.h"
+
+extern const char prelude_text[];
+extern const size_t prelude_length;
+
+/* The module of a source that was added to the context, not yet simplified. NULL after errors, which are printed. */
+static inline Module *module_of(Context *context, int file) {
+    DeclList declarations = {0};
+    Module *module = NULL;
+    parse(context, source_add(context, "<prelude>", prelude_text, prelude_length, true), &declarations);
+    parse(context, file, &declarations);
+    if (error_count(context) == 0)
+        module = elaborate(context, &declarations);
+    diagnostics_print(context, stdout);
+    return module;
+}
+
+#endif

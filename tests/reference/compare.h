@@ -1,0 +1,23 @@
+/* An emitted model beside the interpreter: the same first values, inputs and clock, and then every result. */
+#ifndef COMPARE_H
+#define COMPARE_H
+
+#include "gdlc.h"
+#include "gdl.h"
+
+typedef struct Comparison {
+    Arena *arena;
+    const Module *module;        /* what the model was emitted from; its graphs are appended to */
+    const gdl_model *model;
+    size_t batch;                /* capacity to create the model with */
+    double low, high;            /* of inputs */
+    unsigned random;             /* state of the generator of inputs */
+    int passed, failed;          /* arrays of results compared */
+    int64_t values, loose;       /* elements compared; those whose bound says little */
+} Comparison;
+
+/* Compares first values, every function with several numbers of examples, and some steps and evaluations of every stage.
+ * Differences are printed. */
+void compare_model(Comparison *comparison);
+
+#endif
