@@ -41,7 +41,7 @@ static size_t keep_quotas(gdl_sample *sample, const gdl_array *labels, size_t *q
 static int limit_balanced(gdl_sample *sample, size_t limit, gdl_error *error) {
     size_t input = label_input(sample->data);
     if (input == sample->data->inputs)
-        return gdl_fail(error, "a balanced limit needs an input of class labels, but there is none");
+        return gdl_fail(error, "a balanced limit needs an input of class labels, but there is none here; try naming the stages that have one");
     size_t classes = sample->data->port[input].classes;
     size_t *quota = calloc(classes, sizeof *quota);
     if (!quota)
