@@ -6,6 +6,7 @@
 B       ?= build
 CFLAGS  ?= -O2 -g
 PREFIX  ?= /usr/local
+PART_SECONDS ?= 280
 VERSION := 0.1.0
 
 PKG_CONFIG   ?= pkg-config
@@ -73,7 +74,7 @@ packages:
 	@.ci/packages
 
 check: all tests $(EXAMPLES)
-	@B='$(B)' CC='$(CC)' tests/run.sh
+	@B='$(B)' CC='$(CC)' PART_SECONDS='$(PART_SECONDS)' tests/run.sh
 
 tests: $(TESTS)
 
@@ -86,7 +87,7 @@ bench: all $(B)/tests/bench/bench $(BENCH_MODELS:%=$(B)/tests/bench/%.so)
 
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 sanitize:
-	$(MAKE) B=$(B)/sanitize CFLAGS='-O1 -g $(SANITIZE)' LDFLAGS='$(SANITIZE)' check
+	$(MAKE) B=$(B)/sanitize CFLAGS='-O1 -g $(SANITIZE)' LDFLAGS='$(SANITIZE)' PART_SECONDS=1800 check
 
 FUZZ_SECONDS ?= 60
 FUZZ := -fsanitize=fuzzer-no-link,address,undefined

@@ -5,13 +5,14 @@
 #
 # A part is: tests/golden.sh; every executable tests/FOLDER/run.sh; and, in folders without a run.sh, every program
 # built from tests/FOLDER/test_*.c. A part's result is its last line `N passed, N failed`, or Criterion's synthesis.
-# A part that ends with a status and no failures, or without a result, counts as one failure.
+# A part that ends with a status and no failures, without a result, or not within PART_SECONDS counts as one failure.
 cd "$(dirname "$0")/.." || exit 1
 B=${B:-build}
 CC=${CC:-cc}
 OPENBLAS_NUM_THREADS=1 # the parts share the processor already
 export B CC OPENBLAS_NUM_THREADS
 logs=$B/tests/log
+limit=$(command -v timeout > /dev/null && echo "timeout ${PART_SECONDS:-280}")
 jobs=$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 
 # The parts, one a line: NAME COMMAND. The scripts come first, as they take the longest.
@@ -31,7 +32,7 @@ list_parts() {
 run_part() {
     log=$logs/$(echo "$1" | tr / -)
     start=$(date +%s)
-    "$2" > "$log.log" 2>&1 < /dev/null
+    $limit "$2" > "$log.log" 2>&1 < /dev/null
     status=$?
     awk -v status=$status -v seconds=$(($(date +%s) - start)) '
         /^[0-9]+ passed, [0-9]+ failed/ { passed = $1; failed = $3; found = 1 }
