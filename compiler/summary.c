@@ -1,4 +1,4 @@
-/* --summary: what a model is made of. Nets with their tensors and numbers of parameters, each tied tensor counted once, for
+/* --summary: what a model is made of. Nets with their tensors and numbers of values, each tied tensor counted once, for
  * the net that owns it; then what can be called, and the stages of training. */
 #include "gdlc.h"
 
@@ -13,26 +13,25 @@ static const char *grouped(Arena *arena, int64_t number) {
 
 static int64_t tensor_size(const Tensor *tensor) { return shape_size(&tensor->shape, NULL); }
 
-static void print_tensor(Text *to, const Tensor *tensor, const char *owner) {
-    size_t skip = owner ? strlen(owner) + 1 : 0;
-    text_add(to, "    %-36s %-20s %12s\n", tensor->name + skip, shape_text(to->arena, &tensor->shape), grouped(to->arena, tensor_size(tensor)));
-}
-
 static bool owned_by(const Tensor *tensor, const char *net) {
     size_t length = strlen(net);
-    return strncmp(tensor->name, net, length) == 0 && tensor->name[length] == '.';
+    return strncmp(tensor->name, net, length) == 0 && tensor->name[length] == '.' && tensor->role != TENSOR_OPTIMIZER;
 }
 
+static void print_tensor(Text *to, const Tensor *tensor, const char *owner) {
+    size_t skip = owner ? strlen(owner) + 1 : 0;
+    text_add(to, "    %-36s %-20s %12s%s\n", tensor->name + skip, shape_text(to->arena, &tensor->shape), grouped(to->arena, tensor_size(tensor)),
+             tensor->role == TENSOR_STATE ? "  not trained" : "");
+}
+
+/* As Keras counts: with the states, which are saved but not trained. */
 static void print_net(Text *to, const Module *module, const NetInfo *net) {
     int64_t count = 0;
-    for (int i = 0; i < net->tensors.count; i++) count += tensor_size(net->tensors.items[i]);
+    for (int i = 0; i < module->tensors.count; i++)
+        if (owned_by(module->tensors.items[i], net->name)) count += tensor_size(module->tensors.items[i]);
     text_add(to, "net %-58s %12s\n", net->name, grouped(to->arena, count));
-    for (int i = 0; i < net->tensors.count; i++) print_tensor(to, net->tensors.items[i], net->name);
-    for (int i = 0; i < module->tensors.count; i++) {
-        const Tensor *tensor = module->tensors.items[i];
-        if (tensor->role == TENSOR_STATE && owned_by(tensor, net->name))
-            text_add(to, "    %-36s %-20s %12s\n", tensor->name + strlen(net->name) + 1, shape_text(to->arena, &tensor->shape), "state");
-    }
+    for (int i = 0; i < module->tensors.count; i++)
+        if (owned_by(module->tensors.items[i], net->name)) print_tensor(to, module->tensors.items[i], net->name);
 }
 
 static void print_shared(Text *to, const Module *module) {
@@ -77,7 +76,7 @@ void summary_print(Text *to, const Module *module) {
     for (int i = 0; i < module->nets.count; i++) print_net(to, module, &module->nets.items[i]);
     print_shared(to, module);
     text_add(to, "%-62s %12s\n", "trainable parameters", grouped(to->arena, total));
-    if (states) text_add(to, "%-62s %12s\n", "values of state", grouped(to->arena, states));
+    if (states) text_add(to, "%-62s %12s\n", "not trained", grouped(to->arena, states));
     text_add(to, "\n");
     for (int i = 0; i < module->functions.count; i++) print_function(to, module->functions.items[i]);
     for (int i = 0; i < module->stages.count; i++) print_stage(to, module->stages.items[i]);
