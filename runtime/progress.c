@@ -25,8 +25,10 @@ static size_t columns(FILE *to) {
 }
 
 void progress_begin(Progress *progress, FILE *to, const gdl_run *run) {
-    *progress = (Progress){
-        .to = to, .terminal = isatty(fileno(to)), .running = true, .begun = seconds(), .first = clock_of(run)->step};
+    double now = seconds();
+    bool terminal = isatty(fileno(to));
+    uint64_t first = clock_of(run)->step;
+    *progress = (Progress){.to = to, .terminal = terminal, .running = true, .begun = now, .epoch_begun = now, .first = first};
 }
 
 /* Appends to a line of LINE bytes. */
@@ -55,7 +57,7 @@ static void add_title(char *line, const gdl_run *run, uint64_t epoch) {
 static void add_reports(char *line, const gdl_run *run, const char *prefix, const double *sum, double count) {
     const gdl_stage *stage = &run->model->stage[run->stage];
     for (size_t r = 0; r < stage->reports; r++)
-        add(line, "  %s%s %.5g", prefix, stage->report[r].name, sum[r] / count);
+        add(line, "  %s%s %#.5g", prefix, stage->report[r].name, sum[r] / count);
 }
 
 static void add_bar(char *line, size_t done, size_t all) {
@@ -94,6 +96,9 @@ static void show_epoch(Progress *progress, const gdl_run *run) {
     add_reports(line, run, "", run->trained, 1);
     if (run->valid)
         add_reports(line, run, "valid ", run->validated, 1);
+    double now = seconds();
+    add(line, "  %.1f s", now - progress->epoch_begun);
+    progress->epoch_begun = now;
     fprintf(progress->to, "%s%s%s\n", progress->terminal ? "\r" : "", line, progress->terminal ? "\033[K" : "");
     fflush(progress->to);
 }

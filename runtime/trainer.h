@@ -71,7 +71,7 @@ typedef struct Progress {
     FILE *to;
     bool terminal;
     bool running;               /* a stage has begun */
-    double begun, shown;        /* seconds of a steady clock */
+    double begun, epoch_begun, shown; /* seconds of a steady clock */
     uint64_t first;             /* step that the stage had when this process began it */
 } Progress;
 
