@@ -671,6 +671,12 @@ Plan *plan(Context *context, const Module *module, const ProgramList *programs);
 void plan_print(Text *to, const Module *module, const ProgramList *programs, const Plan *plan); /* --emit plan */
 int64_t plan_bytes(const Plan *plan, int64_t batch); /* tensors and arena at that capacity */
 
+/* ── emit/: programs → C ──────────────────────────────────────────────────────────────────── */
+
+/* Appends the source and the header of the model; the source includes `header`. Reports names that clash in C. */
+void emit(Context *context, const Module *module, const Options *options, const ProgramList *programs, const Plan *plan,
+          const char *header, Text *source, Text *declarations);
+
 /* ── The context of a compilation ─────────────────────────────────────────────────────────── */
 
 struct Context {

@@ -1,0 +1,94 @@
+/* What the files of emit/ share. */
+#ifndef EMIT_H
+#define EMIT_H
+
+#include "../gdlc.h"
+
+typedef LIST(const char *) WordList;
+
+typedef struct Emit {
+    Arena *arena;
+    const Context *context;
+    const Module *module;
+    const Options *options;
+    const ProgramList *programs;
+    const Plan *plan;
+    const char *name;        /* the prefix of every symbol: "vae" */
+    const char *upper;       /* of every macro: "VAE" */
+    const char *code;        /* prefix of result codes and their like: "GDL", or `upper` in a standalone model */
+    WordList pieces;         /* of support/ that the code calls */
+} Emit;
+
+enum { HEADER_BYTES = 128 };     /* what lies before a model's tensors */
+
+/* ── pieces.c: fragments of support/ ──────────────────────────────────────────────────────── */
+
+const char *piece(Emit *emit, const char *name);  /* how to call it: "vae_exp"; it will be emitted */
+void emit_pieces(Emit *emit, Text *to);
+
+/* ── expression.c: scalars and indices as C ───────────────────────────────────────────────── */
+
+typedef struct Known { const Scalar *scalar; const char *name; } Known; /* a value that a variable holds */
+
+typedef struct Seen { const Scalar *scalar; int references; } Seen;  /* by how many expressions a value is needed */
+
+/* The variables of a reduction that is kept in registers. */
+typedef struct Accumulator { const Statement *statement; const char *total, *lanes, *place; } Accumulator;
+
+/* A kernel in the making. */
+typedef struct Kernel {
+    Emit *emit;
+    Text *to;
+    const Step *step;
+    AccessList accesses;
+    LIST(Known) known;
+    WordList names;          /* taken in the function */
+    LIST(Seen) seen;
+    LIST(Accumulator) accumulators;
+    int margin;
+} Kernel;
+
+const char *buffer_text(const Kernel *kernel, const Buffer *buffer);
+const char *index_text(Kernel *kernel, const Index *index);
+const char *scalar_text(Kernel *kernel, const Scalar *scalar);
+const char *known_name(const Kernel *kernel, const Scalar *scalar); /* NULL where no variable holds it */
+const char *number_text(Arena *arena, double value);
+const char *poly_text(Emit *emit, const Poly *poly);
+const char *loop_name(int depth);
+
+/* ── kernel.c: a loop nest as a function ──────────────────────────────────────────────────── */
+
+/* Appends the function for the step, named `name`, and returns the text of a call. */
+const char *emit_kernel(Emit *emit, Text *to, const char *name, const Step *step);
+/* A statement without loops, as lines of the program that has it. */
+void emit_inline(Emit *emit, Text *to, const Step *step, int margin);
+const Buffer *storage(const Buffer *buffer);  /* the buffer whose place it has */
+bool mentions(const char *text, const char *word); /* as a whole identifier */
+void add_wrapped(Text *to, const char *text, int column, int width); /* a list, broken after commas */
+const char *buffer_type(const Buffer *buffer); /* "float" or "int32_t" */
+
+/* ── program.c: an entry point's steps in order, as functions on pointers ─────────────────── */
+
+void emit_program(Emit *emit, Text *to, const Program *program);
+bool program_draws(const Program *program, int part);
+const char *shape_comment(Emit *emit, const Shape *shape);       /* "[n][784]" */
+const char *place_comment(Emit *emit, const Node *node);         /* "vae.gdl:12", or "" */
+int64_t example_size(const Port *port);                          /* values in one example */
+
+/* ── interface.c: the functions that users call; header.c: their header; describe.c: tables ── */
+
+void emit_interface(Emit *emit, Text *to);
+void emit_header(Emit *emit, Text *to);
+void emit_describe(Emit *emit, Text *to);
+
+const char *parameter_list(Emit *emit, const Entry *entry);      /* ", const float *image, float *mean" */
+const char *stage_parameters(Emit *emit, const Stage *stage);
+const char *port_name(Emit *emit, const char *name);             /* as a parameter of a public function */
+const char *port_type(const Port *port);
+const char *c_name(Arena *arena, const char *name);              /* a C identifier */
+int stage_batches(const Stage *stage);                           /* how many batches an iteration reads */
+typedef struct ReportName { const char *name; bool loss; } ReportName;
+typedef LIST(ReportName) ReportNameList;
+ReportNameList stage_reports(Emit *emit, const Stage *stage);
+
+#endif

@@ -1,0 +1,305 @@
+/* The functions that a user of the model calls: making it, its nets and exports, its training steps. */
+#include "emit.h"
+
+#include <ctype.h>
+#include <inttypes.h>
+#include <string.h>
+
+const char *c_name(Arena *arena, const char *name) {
+    char *copy = arena_printf(arena, "%s%s", isdigit((unsigned char)*name) || !*name ? "model_" : "", name);
+    for (char *c = copy; *c; c++)
+        if (!isalnum((unsigned char)*c)) *c = '_';
+    return copy;
+}
+
+int64_t example_size(const Port *port) {
+    const Shape example = shape_without(&port->shape, 1);
+    return shape_size(&example, NULL);
+}
+
+/* ── parameters and arguments ─────────────────────────────────────────────────────────────── */
+
+const char *port_type(const Port *port) { return port->classes > 0 ? "int32_t" : "float"; }
+
+/* A name that is neither `m`, `n` or `r` nor a word of C or C++. */
+const char *port_name(Emit *emit, const char *name) {
+    static const char *const words[] = {"m", "n", "r", "code", "tick", "first", "count", "auto", "break", "case", "char", "class", "const",
+        "continue", "default", "delete", "do", "double", "else", "enum", "export", "extern", "float", "for", "friend", "goto", "if", "inline",
+        "int", "long", "namespace", "new", "operator", "private", "protected", "public", "register", "restrict", "return", "short", "signed",
+        "sizeof", "static", "struct", "switch", "template", "this", "throw", "try", "typedef", "typename", "union", "unsigned", "using",
+        "virtual", "void", "volatile", "while", "bool", "true", "false", "and", "or", "not", "xor", "asm", "catch", "explicit", "mutable"};
+    const char *plain = c_name(emit->arena, name);
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (strcmp(words[i], plain) == 0) return arena_printf(emit->arena, "%s_", plain);
+    return plain;
+}
+
+static void add_port(Emit *emit, Text *text, const Port *port, bool output) {
+    text_add(text, ", %s%s *%s", output ? "" : "const ", port_type(port), port_name(emit, port->name));
+}
+
+const char *parameter_list(Emit *emit, const Entry *entry) {
+    Text text = {.arena = emit->arena};
+    text_add(&text, "%s *m, size_t n", emit->name);
+    for (int i = 0; i < entry->inputs.count; i++) add_port(emit, &text, entry->inputs.items[i], false);
+    for (int i = 0; i < entry->roots.count; i++)
+        if (entry->roots.items[i].kind == ROOT_OUTPUT) add_port(emit, &text, entry->roots.items[i].port, true);
+    return text.bytes;
+}
+
+const char *stage_parameters(Emit *emit, const Stage *stage) {
+    Text text = {.arena = emit->arena};
+    text_add(&text, "%s *m, size_t n", emit->name);
+    for (int i = 0; i < stage->inputs.count; i++) add_port(emit, &text, stage->inputs.items[i], false);
+    return text.bytes;
+}
+
+int stage_batches(const Stage *stage) {
+    int64_t batches = 0;
+    for (int i = 0; i < stage->phases.count; i++)
+        if (stage->phases.items[i].reads) batches += stage->phases.items[i].repeat;
+    return batches > 0 ? (int)batches : 1;
+}
+
+ReportNameList stage_reports(Emit *emit, const Stage *stage) {
+    ReportNameList names = {0};
+    for (int i = 0; i < stage->phases.count; i++) {
+        const Entry *entry = stage->phases.items[i].entry;
+        for (int k = 0; k < entry->roots.count; k++) {
+            const Root *root = &entry->roots.items[k];
+            if (root->kind != ROOT_REPORT) continue;
+            const bool alone = stage->phases.count == 1 || strchr(root->name, '.');
+            const char *name = alone ? root->name : arena_printf(emit->arena, "%s.%s", entry->name, root->name);
+            LIST_PUSH(emit->arena, &names, ((ReportName){name, root->loss}));
+        }
+    }
+    return names;
+}
+
+/* ── making a model ───────────────────────────────────────────────────────────────────────── */
+
+static const char *power_text(Emit *emit, int degree) {
+    return degree == 0 ? "1" : degree == 1 ? "batch" : degree == 2 ? "batch * batch" : arena_printf(emit->arena, "batch * batch * batch");
+}
+
+/* Bytes for a capacity; 0 for one that is impossible. */
+static void emit_memory(Emit *emit, Text *to) {
+    const Plan *plan = emit->plan;
+    text_add(to, "size_t %s_memory(size_t batch) {\n", emit->name);
+    text_add(to, "    if (batch == 0 || batch > 1048576) return 0;\n    const uint64_t floats = UINT64_C(%" PRId64 ")", plan->tensors);
+    for (int d = 0; d <= MAX_DEGREE; d++)
+        if (plan->region[d] > 0)
+            text_add(to, " + UINT64_C(%" PRId64 ")%s%s", plan->region[d], d ? " * " : "", d ? power_text(emit, d) : "");
+    text_add(to, ";\n    const uint64_t bytes = %d + floats * sizeof(float);\n", HEADER_BYTES);
+    text_add(to, "    return (size_t)bytes == bytes ? (size_t)bytes : 0;\n}\n\n");
+}
+
+/* The runs of the init program and of each stage's first optimizer state. */
+static void emit_regions(Emit *emit, Text *to) {
+    const char *before = "m->tensors";
+    text_add(to, "    m->tensors = (float *)(void *)((char *)memory + %d);\n", HEADER_BYTES);
+    int64_t size = emit->plan->tensors;
+    const char *power = "";
+    for (int d = 0; d <= MAX_DEGREE; d++) {
+        text_add(to, "    m->region_%d = %s + %" PRId64 "%s;\n", d, before, size, power);
+        before = arena_printf(emit->arena, "m->region_%d", d);
+        size = emit->plan->region[d];
+        power = d == 0 ? "" : arena_printf(emit->arena, " * %s", power_text(emit, d));
+    }
+}
+
+static void emit_init(Emit *emit, Text *to) {
+    const char *name = emit->name;
+    text_add(to, "%s *%s_init_batch(void *memory, size_t size, size_t batch, uint64_t seed) {\n", name, name);
+    text_add(to, "    const size_t needed = %s_memory(batch);\n", name);
+    text_add(to, "    if (memory == NULL || needed == 0 || size < needed || (uintptr_t)memory %% 64 != 0) return NULL;\n");
+    text_add(to, "    %s *const m = memory;\n    memset(m, 0, sizeof *m);\n", name);
+    text_add(to, "    m->clock.seed = seed;\n    m->clock.lr_scale = 1.0f;\n    m->capacity = batch;\n");
+    emit_regions(emit, to);
+    text_add(to, "    memset(m->tensors, 0, sizeof(float) * %" PRId64 ");\n", emit->plan->tensors > 0 ? emit->plan->tensors : 0);
+    text_add(to, "    run_init(m, 1, 0, 0, NULL);\n");
+    for (int i = 0; i < emit->module->stages.count; i++) text_add(to, "    %s_%s_begin(m);\n", name, emit->module->stages.items[i]->name);
+    text_add(to, "    return m;\n}\n\n");
+    text_add(to, "%s *%s_init(void *memory, size_t size, uint64_t seed) {\n", name, name);
+    text_add(to, "    return %s_init_batch(memory, size, %s_BATCH_SIZE, seed);\n}\n\n", name, emit->upper);
+    text_add(to, "%s *%s_create_batch(size_t batch, uint64_t seed) {\n", name, name);
+    text_add(to, "    const size_t size = (%s_memory(batch) + 63) / 64 * 64;\n", name);
+    text_add(to, "    return size > 0 ? %s_init_batch(aligned_alloc(64, size), size, batch, seed) : NULL;\n}\n\n", name);
+    text_add(to, "%s *%s_create(uint64_t seed) { return %s_create_batch(%s_BATCH_SIZE, seed); }\n\n", name, name, name, emit->upper);
+    text_add(to, "void %s_free(%s *m) { free(m); }\n\n", name, name);
+    text_add(to, "%s_clock *%s_get_clock(%s *m) { return &m->clock; }\n\n", emit->options->standalone ? name : "gdl", name, name);
+    text_add(to, "float *%s_get_tensors(%s *m) { return m->tensors; }\n\n", name, name);
+}
+
+/* ── checks of arguments ──────────────────────────────────────────────────────────────────── */
+
+static void emit_label_check(Emit *emit, Text *to) {
+    bool any = false;
+    for (int i = 0; i < emit->module->functions.count; i++)
+        for (int k = 0; k < emit->module->functions.items[i]->inputs.count; k++)
+            any = any || emit->module->functions.items[i]->inputs.items[k]->classes > 0;
+    for (int i = 0; i < emit->module->stages.count; i++)
+        for (int k = 0; k < emit->module->stages.items[i]->inputs.count; k++)
+            any = any || emit->module->stages.items[i]->inputs.items[k]->classes > 0;
+    if (!any) return;
+    text_add(to, "/* Whether all labels are in 0..classes-1. */\n");
+    text_add(to, "static int valid_labels(const int32_t *label, size_t count, int32_t classes) {\n");
+    text_add(to, "    int valid = 1;\n    for (size_t i = 0; i < count; i++) valid &= label[i] >= 0 && label[i] < classes;\n    return valid;\n}\n\n");
+}
+
+static void check_labels(Emit *emit, Text *to, Port *const *ports, int count, const char *examples) {
+    for (int i = 0; i < count; i++) {
+        const Port *port = ports[i];
+        if (port->classes == 0) continue;
+        text_add(to, "    if (!valid_labels(%s, %" PRId64 " * %s, %" PRId64 ")) return %s_LABEL;\n", port_name(emit, port->name), example_size(port),
+                 examples, port->classes, emit->code);
+    }
+}
+
+/* ── nets and exports ─────────────────────────────────────────────────────────────────────── */
+
+static void add_arguments(Emit *emit, Text *to, const Entry *entry, const char *first) {
+    for (int i = 0; i < entry->inputs.count; i++)
+        text_add(to, ", %s + %s * %" PRId64, port_name(emit, entry->inputs.items[i]->name), first, example_size(entry->inputs.items[i]));
+    for (int i = 0; i < entry->roots.count; i++)
+        if (entry->roots.items[i].kind == ROOT_OUTPUT)
+            text_add(to, ", %s + %s * %" PRId64, port_name(emit, entry->roots.items[i].port->name), first, example_size(entry->roots.items[i].port));
+}
+
+static void emit_function(Emit *emit, Text *to, const Entry *entry) {
+    text_add(to, "int %s_%s(", emit->name, entry->name);
+    add_wrapped(to, parameter_list(emit, entry), (int)(strlen(emit->name) + strlen(entry->name)) + 6, 110);
+    text_add(to, ") {\n");
+    check_labels(emit, to, entry->inputs.items, entry->inputs.count, "n");
+    if (entry->crosses_batch) text_add(to, "    if (n > m->capacity) return %s_BATCH;\n", emit->code);
+    text_add(to, "    const uint64_t tick = m->clock.draw++;\n");
+    text_add(to, "    for (size_t first = 0; first < n; first += m->capacity) {\n");
+    text_add(to, "        const size_t count = n - first < m->capacity ? n - first : m->capacity;\n");
+    text_add(to, "        run_%s(m, count, first, tick", entry->name);
+    add_arguments(emit, to, entry, "first");
+    text_add(to, ", NULL);\n    }\n    return %s_OK;\n}\n\n", emit->code);
+}
+
+/* ── stages ───────────────────────────────────────────────────────────────────────────────── */
+
+static int report_count(const Entry *entry) {
+    int count = 0;
+    for (int i = 0; i < entry->roots.count; i++) count += entry->roots.items[i].kind == ROOT_REPORT;
+    return count;
+}
+
+static const char *phase_name(Emit *emit, const Stage *stage, const Phase *phase) {
+    return stage->phases.count == 1 ? stage->name : arena_printf(emit->arena, "%s_%s", stage->name, phase->entry->name);
+}
+
+static void add_inputs(Emit *emit, Text *to, const Entry *entry, const char *offset) {
+    for (int i = 0; i < entry->inputs.count; i++) {
+        const Port *port = entry->inputs.items[i];
+        text_add(to, ", %s", port_name(emit, port->name));
+        if (strcmp(offset, "0") != 0) text_add(to, " + %s * n * %" PRId64, offset, example_size(port));
+    }
+}
+
+static const char *offset_text(Emit *emit, const Phase *phase, int64_t before, const char *turn) {
+    if (!phase->reads) return "0";
+    if (phase->repeat == 1) return arena_printf(emit->arena, "%" PRId64, before);
+    return before ? arena_printf(emit->arena, "(%" PRId64 " + %s)", before, turn) : turn;
+}
+
+/* Runs a phase `repeat` times; its reports are the means over the runs. */
+static void emit_phase_runs(Emit *emit, Text *to, const Stage *stage, const Phase *phase, int64_t before, int report) {
+    const char *name = phase_name(emit, stage, phase), *margin = phase->repeat > 1 ? "        " : "    ";
+    const int count = report_count(phase->entry);
+    const char *place = phase->repeat > 1 ? "part" : report ? arena_printf(emit->arena, "report + %d", report) : "report";
+    if (phase->repeat > 1) {
+        text_add(to, "    for (size_t turn = 0; turn < %" PRId64 "; turn++) {\n        float part[%d] = {0.0f};\n", phase->repeat, count);
+    }
+    text_add(to, "%srun_%s_backward(m, n, 0, m->clock.tick", margin, name);
+    add_inputs(emit, to, phase->entry, offset_text(emit, phase, before, "turn"));
+    text_add(to, ", %s);\n%srun_%s_update(m, n, 0, m->clock.tick);\n%sm->clock.tick++;\n", place, margin, name, margin);
+    if (phase->repeat > 1)
+        text_add(to, "        for (size_t k = 0; k < %d; k++) report[%d + k] += part[k] / %" PRId64 ".0f;\n    }\n", count, report, phase->repeat);
+}
+
+static void emit_report_copy(Emit *emit, Text *to, const Stage *stage) {
+    const ReportNameList names = stage_reports(emit, stage);
+    for (int i = 0; i < names.count; i++)
+        text_add(to, "    r->%s = report[%d];\n", port_name(emit, names.items[i].name), i);
+}
+
+static void open_stage_function(Emit *emit, Text *to, const Stage *stage, const char *what) {
+    text_add(to, "int %s_%s_%s(", emit->name, stage->name, what);
+    add_wrapped(to, arena_printf(emit->arena, "%s, %s_%s_report *r", stage_parameters(emit, stage), emit->name, stage->name),
+                (int)(strlen(emit->name) + strlen(stage->name) + strlen(what)) + 7, 110);
+    text_add(to, ") {\n    if (n == 0 || n > m->capacity) return %s_BATCH;\n", emit->code);
+}
+
+static void emit_step_function(Emit *emit, Text *to, const Stage *stage) {
+    int64_t before = 0;
+    int report = 0;
+    open_stage_function(emit, to, stage, "step");
+    check_labels(emit, to, stage->inputs.items, stage->inputs.count, arena_printf(emit->arena, "%d * n", stage_batches(stage)));
+    text_add(to, "    float report[%d] = {0.0f};\n", stage_reports(emit, stage).count);
+    for (int i = 0; i < stage->phases.count; i++) {
+        const Phase *phase = &stage->phases.items[i];
+        emit_phase_runs(emit, to, stage, phase, before, report);
+        if (phase->reads) before += phase->repeat;
+        report += report_count(phase->entry);
+    }
+    text_add(to, "    m->clock.step++;\n");
+    emit_report_copy(emit, to, stage);
+    text_add(to, "    return %s_OK;\n}\n\n", emit->code);
+}
+
+static void emit_evaluate(Emit *emit, Text *to, const Stage *stage) {
+    open_stage_function(emit, to, stage, "evaluate");
+    check_labels(emit, to, stage->inputs.items, stage->inputs.count, "n");
+    text_add(to, "    float report[%d] = {0.0f};\n", stage_reports(emit, stage).count);
+    text_add(to, "    run_%s_evaluate(m, n, 0, m->clock.draw++", stage->name);
+    add_inputs(emit, to, stage->evaluate, "0");
+    text_add(to, ", report);\n");
+    emit_report_copy(emit, to, stage);
+    text_add(to, "    return %s_OK;\n}\n\n", emit->code);
+}
+
+static const Program *program_of(const Emit *emit, const Entry *entry) {
+    for (int i = 0; i < emit->programs->count; i++)
+        if (emit->programs->items[i]->entry == entry) return emit->programs->items[i];
+    return NULL;
+}
+
+/* The two parts of a phase, for training on several machines: what lies between them is the caller's. */
+static void emit_parts(Emit *emit, Text *to, const Stage *stage, const Phase *phase) {
+    const Program *program = program_of(emit, phase->entry);
+    const char *name = phase_name(emit, stage, phase);
+    text_add(to, "int %s_%s_backward(", emit->name, name);
+    add_wrapped(to, arena_printf(emit->arena, "%s, float *report", parameter_list(emit, phase->entry)),
+                (int)(strlen(emit->name) + strlen(name)) + 15, 110);
+    text_add(to, ") {\n    if (n == 0 || n > m->capacity) return %s_BATCH;\n", emit->code);
+    check_labels(emit, to, phase->entry->inputs.items, phase->entry->inputs.count, "n");
+    text_add(to, "    run_%s_backward(m, n, 0, m->clock.tick", name);
+    add_inputs(emit, to, phase->entry, "0");
+    text_add(to, ", report);\n    return %s_OK;\n}\n\n", emit->code);
+    text_add(to, "float *%s_%s_gradients(%s *m) { return m->region_0 + %" PRId64 "; }\n\n", emit->name, name, emit->name, program->gradients_offset);
+    text_add(to, "void %s_%s_update(%s *m, size_t n) {\n    run_%s_update(m, n, 0, m->clock.tick);\n    m->clock.tick++;\n}\n\n", emit->name, name,
+             emit->name, name);
+}
+
+static void emit_begin(Emit *emit, Text *to, const Stage *stage) {
+    text_add(to, "void %s_%s_begin(%s *m) { run_%s_begin(m, 1, 0, 0, NULL); }\n\n", emit->name, stage->name, emit->name, stage->name);
+}
+
+void emit_interface(Emit *emit, Text *to) {
+    const Module *module = emit->module;
+    emit_label_check(emit, to);
+    for (int i = 0; i < module->stages.count; i++) emit_begin(emit, to, module->stages.items[i]);
+    emit_memory(emit, to);
+    emit_init(emit, to);
+    for (int i = 0; i < module->functions.count; i++) emit_function(emit, to, module->functions.items[i]);
+    for (int i = 0; i < module->stages.count; i++) {
+        const Stage *stage = module->stages.items[i];
+        for (int k = 0; k < stage->phases.count; k++) emit_parts(emit, to, stage, &stage->phases.items[k]);
+        emit_step_function(emit, to, stage);
+        emit_evaluate(emit, to, stage);
+    }
+}

@@ -1,0 +1,456 @@
+/* A loop nest as a C function.
+ *
+ * Each value is computed in the outermost loop in which all that it depends on is known, and kept in a variable where more
+ * than one expression needs it. A sum or maximum along inner loops is kept in a register; along the innermost loop in sixteen
+ * of them, one for each lane, because compilers may not reorder a floating-point sum to make vectors of it. Along outer
+ * loops it is accumulated in memory. */
+#include "emit.h"
+
+#include <ctype.h>
+#include <stdarg.h>
+#include <string.h>
+
+enum { LANES = 16, INDENT = 4, HEAVY = 12 /* terms in one expression */ };
+
+static void line(Kernel *kernel, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void line(Kernel *kernel, const char *format, ...) {
+    char *text;
+    va_list arguments, again;
+    va_start(arguments, format);
+    va_copy(again, arguments);
+    const int length = vsnprintf(NULL, 0, format, arguments);
+    text = arena_alloc(kernel->emit->arena, (size_t)length + 1);
+    vsnprintf(text, (size_t)length + 1, format, again);
+    va_end(again);
+    va_end(arguments);
+    text_add(kernel->to, "%*s%s\n", kernel->margin, "", text);
+}
+
+/* ── names ────────────────────────────────────────────────────────────────────────────────── */
+
+const Buffer *storage(const Buffer *buffer) {
+    while (buffer->over) buffer = buffer->over;
+    return buffer;
+}
+
+/* Buffers in one place have one name in the function: the restrict of its parameters promises it. */
+const char *buffer_text(const Kernel *kernel, const Buffer *buffer) {
+    for (int i = 0; i < kernel->accesses.count; i++) {
+        const Access *access = &kernel->accesses.items[i];
+        if (access->writes && storage(access->buffer) == storage(buffer)) return access->buffer->name;
+    }
+    return buffer->name;
+}
+
+static bool taken(const Kernel *kernel, const char *name) {
+    for (int i = 0; i < kernel->names.count; i++)
+        if (strcmp(kernel->names.items[i], name) == 0) return true;
+    for (int i = 0; i < kernel->accesses.count; i++)
+        if (strcmp(kernel->accesses.items[i].buffer->name, name) == 0) return true;
+    return false;
+}
+
+static const char *new_name(Kernel *kernel, const char *wanted) {
+    Arena *arena = kernel->emit->arena;
+    const char *name = wanted;
+    for (int number = 1; taken(kernel, name); number++) name = arena_printf(arena, "%s_%d", wanted, number);
+    LIST_PUSH(arena, &kernel->names, name);
+    return name;
+}
+
+static const char *variable_name(Kernel *kernel, const Scalar *scalar) {
+    if (scalar->node && scalar->node->label) return new_name(kernel, arena_printf(kernel->emit->arena, "%s_", c_name(kernel->emit->arena, scalar->node->label)));
+    if (scalar->kind == SCALAR_LOAD) return new_name(kernel, arena_printf(kernel->emit->arena, "%s_", buffer_text(kernel, scalar->load.buffer)));
+    return new_name(kernel, scalar->kind == SCALAR_OP ? arena_printf(kernel->emit->arena, "%s_", op_info[scalar->op.op].name) : "value_");
+}
+
+static void know(Kernel *kernel, const Scalar *scalar, const char *name) {
+    LIST_PUSH(kernel->emit->arena, &kernel->known, ((Known){scalar, name}));
+}
+
+static void know_result(Kernel *kernel, Statement *statement, const char *name) {
+    Scalar *result = NEW(kernel->emit->arena, Scalar);
+    *result = (Scalar){.kind = SCALAR_RESULT, .result = statement};
+    know(kernel, result, name);
+}
+
+/* ── how often each value is referred to ──────────────────────────────────────────────────── */
+
+static void count_references(Kernel *kernel, const Scalar *scalar) {
+    for (int i = 0; i < kernel->seen.count; i++)
+        if (kernel->seen.items[i].scalar == scalar) {
+            kernel->seen.items[i].references++;
+            return;
+        }
+    LIST_PUSH(kernel->emit->arena, &kernel->seen, ((Seen){scalar, 1}));
+    if (scalar->kind == SCALAR_OP)
+        for (int i = 0; i < scalar->op.arity; i++) count_references(kernel, scalar->op.in[i]);
+}
+
+static void count_step(Kernel *kernel, const Step *step) {
+    if (step->kind == STEP_STATEMENT) count_references(kernel, step->statement->value);
+    else
+        for (int i = 0; i < step->loop.body.count; i++) count_step(kernel, step->loop.body.items[i]);
+}
+
+static int references(const Kernel *kernel, const Scalar *scalar) {
+    for (int i = 0; i < kernel->seen.count; i++)
+        if (kernel->seen.items[i].scalar == scalar) return kernel->seen.items[i].references;
+    return 0;
+}
+
+/* ── variables ────────────────────────────────────────────────────────────────────────────── */
+
+static bool is_compound(const Scalar *s) { return s->kind == SCALAR_OP || s->kind == SCALAR_LOAD || s->kind == SCALAR_GUARD; }
+
+static void declare(Kernel *kernel, const Scalar *scalar) {
+    const char *text = scalar_text(kernel, scalar), *name = variable_name(kernel, scalar);
+    line(kernel, "const float %s = %s;", name, text);
+    know(kernel, scalar, name);
+}
+
+/* Declares the variables that the value's expression needs, and returns how many terms the expression then has. What stands
+ * behind a guard must not be computed outside it, and gets none. */
+static int prepare(Kernel *kernel, const Scalar *scalar, bool whole) {
+    int weight = 1;
+    if (known_name(kernel, scalar) || !is_compound(scalar)) return 1;
+    if (scalar->kind == SCALAR_OP)
+        for (int i = 0; i < scalar->op.arity; i++) weight += prepare(kernel, scalar->op.in[i], false);
+    const bool named = scalar->kind == SCALAR_OP && scalar->node->label != NULL;
+    if (references(kernel, scalar) < 2 && (whole || (weight < HEAVY && !named))) return weight;
+    declare(kernel, scalar);
+    return 1;
+}
+
+/* Whether the value can be computed before the loop: nothing that it loads is written in there, and all it refers to is known. */
+static bool can_leave(const Kernel *kernel, const Scalar *scalar, const AccessList *loop) {
+    if (scalar->kind == SCALAR_RESULT) return known_name(kernel, scalar) != NULL;
+    if (scalar->kind == SCALAR_GUARD)
+        return can_leave(kernel, scalar->guard.yes, loop) && can_leave(kernel, scalar->guard.no, loop);
+    for (int i = 0; scalar->kind == SCALAR_LOAD && i < loop->count; i++)
+        if (loop->items[i].writes && storage(loop->items[i].buffer) == storage(scalar->load.buffer)) return false;
+    for (int i = 0; scalar->kind == SCALAR_OP && i < scalar->op.arity; i++)
+        if (!can_leave(kernel, scalar->op.in[i], loop)) return false;
+    return true;
+}
+
+static void hoist(Kernel *kernel, const Scalar *scalar, int depth, const AccessList *loop) {
+    if (known_name(kernel, scalar) || !is_compound(scalar)) return;
+    if (scalar->depth < depth && can_leave(kernel, scalar, loop)) {
+        prepare(kernel, scalar, true);
+        if (known_name(kernel, scalar) == NULL) declare(kernel, scalar);
+    } else if (scalar->kind == SCALAR_OP) {
+        for (int i = 0; i < scalar->op.arity; i++) hoist(kernel, scalar->op.in[i], depth, loop);
+    }
+}
+
+static void hoist_step(Kernel *kernel, const Step *step, int depth, const AccessList *loop) {
+    if (step->kind == STEP_STATEMENT) hoist(kernel, step->statement->value, depth, loop);
+    else
+        for (int i = 0; i < step->loop.body.count; i++) hoist_step(kernel, step->loop.body.items[i], depth, loop);
+}
+
+/* ── reductions ───────────────────────────────────────────────────────────────────────────── */
+
+static bool reduces(const Statement *s) { return s->kind != STATEMENT_STORE; }
+
+static bool accumulates(const Statement *s) { return s->kind == STATEMENT_SUM || s->kind == STATEMENT_MAX; }
+
+static const char *first_value(const Statement *s) { return s->kind == STATEMENT_MAX ? "-INFINITY" : "0.0f"; }
+
+static int outermost_reduced(const Statement *s) {
+    int depth = 0;
+    while (!(s->reduced >> depth & 1)) depth++;
+    return depth;
+}
+
+/* How many elements of the buffer the loop fills: the turns of the loops inside it that the result has. */
+static bool count_filled(Kernel *kernel, const Step *step, const Statement *statement, const Poly **count) {
+    if (step->kind == STEP_STATEMENT) return step->statement == statement;
+    for (int i = 0; i < step->loop.body.count; i++)
+        if (count_filled(kernel, step->loop.body.items[i], statement, count)) {
+            if (!(statement->reduced >> step->loop.depth & 1))
+                *count = poly_mul(kernel->emit->arena, *count, step->loop.extent);
+            return true;
+        }
+    return false;
+}
+
+/* Where the first of them lies: the address without the terms of this and the inner loops. */
+static const char *first_address(Kernel *kernel, const Statement *statement, int depth) {
+    Index *start = arena_alloc(kernel->emit->arena, sizeof *start + (size_t)statement->at->count * sizeof(IndexTerm));
+    start->constant = statement->at->constant;
+    for (int i = 0; i < statement->at->count; i++)
+        if (statement->at->term[i].atom->depth < depth) start->term[start->count++] = statement->at->term[i];
+    return index_text(kernel, start);
+}
+
+static void clear_memory(Kernel *kernel, const Step *loop, const Statement *statement) {
+    const Poly *count = poly_const(kernel->emit->arena, 1);
+    const char *start = "0", *place = "e";
+    if (statement->kind == STATEMENT_SCATTER) count = statement->buffer->size;
+    else {
+        count_filled(kernel, loop, statement, &count);
+        start = first_address(kernel, statement, loop->loop.depth);
+    }
+    if (strcmp(start, "0") != 0) place = arena_printf(kernel->emit->arena, "%s + e", start);
+    line(kernel, "for (size_t e = 0; e < %s; e++) %s[%s] = %s;", poly_text(kernel->emit, count), buffer_text(kernel, statement->buffer),
+         place, first_value(statement));
+}
+
+/* The loop over an innermost axis runs in blocks of lanes where a reduction along it is long enough. */
+static bool in_lanes(const Step *loop) {
+    int64_t extent;
+    bool any = false;
+    if (poly_constant(loop->loop.extent, &extent) && extent < 2 * LANES) return false;
+    for (int i = 0; i < loop->loop.body.count; i++) {
+        const Step *step = loop->loop.body.items[i];
+        if (step->kind == STEP_LOOP) return false;
+        any = any || (accumulates(step->statement) && statement_register(step->statement) <= loop->loop.depth);
+    }
+    return any;
+}
+
+static Accumulator *accumulator_of(Kernel *kernel, const Statement *statement) {
+    for (int i = 0; i < kernel->accumulators.count; i++)
+        if (kernel->accumulators.items[i].statement == statement) return &kernel->accumulators.items[i];
+    return NULL;
+}
+
+static void open_total(Kernel *kernel, const Statement *statement) {
+    const char *name = new_name(kernel, arena_printf(kernel->emit->arena, "%s_", statement->buffer->name));
+    Accumulator accumulator = {.statement = statement, .total = name};
+    line(kernel, "float %s = %s;", name, statement->kind == STATEMENT_ARGMAX ? "-INFINITY" : first_value(statement));
+    if (statement->kind == STATEMENT_ARGMAX) {
+        accumulator.place = new_name(kernel, arena_printf(kernel->emit->arena, "%splace", name));
+        line(kernel, "size_t %s = 0;", accumulator.place);
+    }
+    LIST_PUSH(kernel->emit->arena, &kernel->accumulators, accumulator);
+}
+
+static void open_lanes(Kernel *kernel, const Statement *statement) {
+    Accumulator *accumulator = accumulator_of(kernel, statement);
+    accumulator->lanes = new_name(kernel, arena_printf(kernel->emit->arena, "%slanes", accumulator->total));
+    if (statement->kind == STATEMENT_SUM) line(kernel, "float %s[%d] = {0.0f};", accumulator->lanes, LANES);
+    else {
+        line(kernel, "float %s[%d];", accumulator->lanes, LANES);
+        line(kernel, "for (size_t e = 0; e < %d; e++) %s[e] = -INFINITY;", LANES, accumulator->lanes);
+    }
+}
+
+static void accumulate(Kernel *kernel, const Statement *statement, const char *to, const char *value) {
+    if (statement->kind != STATEMENT_MAX) line(kernel, "%s += %s;", to, value);
+    else line(kernel, "%s = %s > %s ? %s : %s;", to, value, to, value, to);
+}
+
+static void open_reductions(Kernel *kernel, const Step *loop, const Step *step, bool lanes) {
+    if (step->kind == STEP_LOOP) {
+        for (int i = 0; i < step->loop.body.count; i++) open_reductions(kernel, loop, step->loop.body.items[i], lanes);
+        return;
+    }
+    const Statement *statement = step->statement;
+    const int depth = loop->loop.depth;
+    if (!reduces(statement)) return;
+    if (!statement_in_register(statement) && outermost_reduced(statement) == depth) clear_memory(kernel, loop, statement);
+    if (statement_register(statement) == depth) open_total(kernel, statement);
+    if (lanes && accumulates(statement) && statement_register(statement) <= depth) open_lanes(kernel, statement);
+}
+
+static const char *at_text(Kernel *kernel, const Statement *statement) {
+    return arena_printf(kernel->emit->arena, "%s[%s]", buffer_text(kernel, statement->buffer), index_text(kernel, statement->at));
+}
+
+/* After the loop from which on a register held the result: it goes to memory, whole or as one contribution. */
+static void close_total(Kernel *kernel, Statement *statement) {
+    const Accumulator *accumulator = accumulator_of(kernel, statement);
+    const char *result = accumulator->total;
+    if (statement->kind == STATEMENT_ARGMAX) result = arena_printf(kernel->emit->arena, "(float)%s", accumulator->place);
+    if (!statement_in_register(statement)) accumulate(kernel, statement, at_text(kernel, statement), result);
+    else if (statement->stored) line(kernel, "%s = %s;", at_text(kernel, statement), result);
+    know_result(kernel, statement, result);
+}
+
+static void close_reductions(Kernel *kernel, const Step *loop, const Step *step, bool lanes) {
+    if (step->kind == STEP_LOOP) {
+        for (int i = 0; i < step->loop.body.count; i++) close_reductions(kernel, loop, step->loop.body.items[i], lanes);
+        return;
+    }
+    Statement *statement = step->statement;
+    const Accumulator *accumulator = accumulator_of(kernel, statement);
+    if (!reduces(statement) || accumulator == NULL) return;
+    if (lanes && accumulates(statement)) {
+        const char *fold = piece(kernel->emit, statement->kind == STATEMENT_MAX ? "fold_max" : "fold_sum");
+        const char *part = arena_printf(kernel->emit->arena, "%s(%s)", fold, accumulator->lanes);
+        if (statement->kind == STATEMENT_MAX) {
+            line(kernel, "const float %s_whole = %s;", accumulator->lanes, part);
+            part = arena_printf(kernel->emit->arena, "%s_whole", accumulator->lanes);
+        }
+        accumulate(kernel, statement, accumulator->total, part);
+    }
+    if (statement_register(statement) == loop->loop.depth) close_total(kernel, statement);
+}
+
+/* ── statements and loops ─────────────────────────────────────────────────────────────────── */
+
+static void emit_store(Kernel *kernel, Statement *statement) {
+    if (statement->reused && known_name(kernel, statement->value) == NULL && is_compound(statement->value)) declare(kernel, statement->value);
+    const char *value = scalar_text(kernel, statement->value);
+    if (statement->stored) line(kernel, "%s = %s;", at_text(kernel, statement), value);
+    if (statement->reused) know_result(kernel, statement, value);
+}
+
+static void emit_statement(Kernel *kernel, Statement *statement, bool lanes) {
+    const Accumulator *accumulator = accumulator_of(kernel, statement);
+    prepare(kernel, statement->value, true);
+    if (!reduces(statement)) {
+        emit_store(kernel, statement);
+        return;
+    }
+    if (statement->kind >= STATEMENT_MAX && statement->kind != STATEMENT_SCATTER && is_compound(statement->value) &&
+        known_name(kernel, statement->value) == NULL)
+        declare(kernel, statement->value);
+    const char *value = scalar_text(kernel, statement->value);
+    if (statement->kind == STATEMENT_ARGMAX) {
+        line(kernel, "%s = %s > %s ? %s : %s;", accumulator->place, value, accumulator->total, loop_name(statement->depth - 1), accumulator->place);
+        line(kernel, "%s = %s > %s ? %s : %s;", accumulator->total, value, accumulator->total, value, accumulator->total);
+    } else if (accumulator == NULL) {
+        accumulate(kernel, statement, at_text(kernel, statement), value);
+    } else {
+        accumulate(kernel, statement, lanes ? arena_printf(kernel->emit->arena, "%s[lane]", accumulator->lanes) : accumulator->total, value);
+    }
+}
+
+static void emit_loop(Kernel *kernel, const Step *loop);
+
+static void emit_body(Kernel *kernel, const Step *loop, bool lanes) {
+    const int known = kernel->known.count, names = kernel->names.count;
+    kernel->margin += INDENT;
+    for (int i = 0; i < loop->loop.body.count; i++) {
+        const Step *step = loop->loop.body.items[i];
+        if (step->kind == STEP_LOOP) emit_loop(kernel, step);
+        else emit_statement(kernel, step->statement, lanes);
+    }
+    kernel->margin -= INDENT;
+    kernel->known.count = known;
+    kernel->names.count = names;
+}
+
+static void open_blocks(Kernel *kernel, const char *variable, const Poly *turns) {
+    int64_t constant;
+    const char *extent = poly_text(kernel->emit, turns), *width = arena_printf(kernel->emit->arena, "%d", LANES);
+    line(kernel, "for (size_t block = 0; block < %s; block += %d) {", extent, LANES);
+    kernel->margin += INDENT;
+    if (!poly_constant(turns, &constant) || constant % LANES != 0) {
+        width = "width";
+        line(kernel, "const size_t width = %s - block < %d ? %s - block : %d;", extent, LANES, extent, LANES);
+    }
+    line(kernel, "for (size_t lane = 0; lane < %s; lane++) {", width);
+    line(kernel, "%*sconst size_t %s = block + lane;", INDENT, "", variable);
+}
+
+/* A variable that nothing in the body mentions would be a warning. */
+bool mentions(const char *text, const char *word) {
+    const size_t length = strlen(word);
+    for (const char *at = strstr(text, word); at; at = strstr(at + 1, word)) {
+        const bool starts = at == text || (!isalnum((unsigned char)at[-1]) && at[-1] != '_' && at[-1] != '>' && at[-1] != '.');
+        if (starts && !isalnum((unsigned char)at[length]) && at[length] != '_') return true;
+    }
+    return false;
+}
+
+static void emit_loop(Kernel *kernel, const Step *loop) {
+    const char *variable = loop_name(loop->loop.depth);
+    const bool lanes = in_lanes(loop);
+    AccessList accesses = {0};
+    step_accesses(kernel->emit->arena, loop, &accesses);
+    hoist_step(kernel, loop, loop->loop.depth, &accesses);
+    open_reductions(kernel, loop, loop, lanes);
+    if (lanes) {
+        open_blocks(kernel, variable, loop->loop.extent);
+        emit_body(kernel, loop, true);
+        line(kernel, "}");
+        kernel->margin -= INDENT;
+    } else {
+        const char *extent = poly_text(kernel->emit, loop->loop.extent);
+        line(kernel, "for (size_t %s = 0; %s < %s; %s++) {", variable, variable, extent, variable);
+        emit_body(kernel, loop, false);
+    }
+    line(kernel, "}");
+    close_reductions(kernel, loop, loop, lanes);
+}
+
+/* ── the function ─────────────────────────────────────────────────────────────────────────── */
+
+const char *buffer_type(const Buffer *buffer) { return buffer->port && buffer->port->classes > 0 && buffer->kind == BUFFER_INPUT ? "int32_t" : "float"; }
+
+static bool writes_storage(const Kernel *kernel, const Buffer *buffer) {
+    for (int i = 0; i < kernel->accesses.count; i++)
+        if (kernel->accesses.items[i].writes && storage(kernel->accesses.items[i].buffer) == storage(buffer)) return true;
+    return false;
+}
+
+static void add_parameter(Text *parameters, Text *arguments, const char *type, const char *name) {
+    text_add(parameters, "%s%s%s", parameters->length ? ", " : "", type, name);
+    text_add(arguments, "%s%s", arguments->length ? ", " : "", name);
+}
+
+/* Run-time sizes and the clock where the body mentions them, then each place once: what is read, then what is written. */
+static void list_parameters(Kernel *kernel, const char *body, Text *parameters, Text *arguments) {
+    const Emit *emit = kernel->emit;
+    WordList listed = {0};
+    for (int s = 0; s < emit->module->symbols.count; s++)
+        if (mentions(body, emit->module->symbols.items[s])) add_parameter(parameters, arguments, "size_t ", emit->module->symbols.items[s]);
+    if (mentions(body, "clock"))
+        add_parameter(parameters, arguments, arena_printf(emit->arena, "const %s_clock *", emit->options->standalone ? emit->name : "gdl"), "clock");
+    for (int written = 0; written < 2; written++)
+        for (int i = 0; i < kernel->accesses.count; i++) {
+            const Buffer *buffer = kernel->accesses.items[i].buffer;
+            const char *name = buffer_text(kernel, buffer);
+            bool first = writes_storage(kernel, buffer) == written;
+            for (int k = 0; k < listed.count; k++) first = first && strcmp(listed.items[k], name) != 0;
+            if (!first) continue;
+            LIST_PUSH(emit->arena, &listed, name);
+            add_parameter(parameters, arguments, arena_printf(emit->arena, "%s%s *restrict ", written ? "" : "const ", buffer_type(buffer)), name);
+        }
+}
+
+/* The parameters on lines that fit, under the function's name. */
+void add_wrapped(Text *to, const char *text, int column, int width) {
+    int at = column;
+    for (const char *word = text; *word;) {
+        const size_t length = strcspn(word, ",") + (word[strcspn(word, ",")] == ',' ? 1 : 0);
+        if (at + (int)length > width && word != text) {
+            text_add(to, "\n%*s", column, "");
+            at = column;
+        } else if (word != text) {
+            text_add(to, " ");
+            at++;
+        }
+        text_bytes(to, word, length);
+        at += (int)length;
+        word += length;
+        while (*word == ' ') word++;
+    }
+}
+
+const char *emit_kernel(Emit *emit, Text *to, const char *name, const Step *step) {
+    Text body = {.arena = emit->arena}, parameters = {.arena = emit->arena}, arguments = {.arena = emit->arena};
+    Kernel kernel = {.emit = emit, .to = &body, .margin = INDENT};
+    step_accesses(emit->arena, step, &kernel.accesses);
+    count_step(&kernel, step);
+    if (step->kind == STEP_LOOP) emit_loop(&kernel, step);
+    else emit_statement(&kernel, step->statement, false);
+    list_parameters(&kernel, body.bytes, &parameters, &arguments);
+    const int column = (int)strlen("static void (") + (int)strlen(name);
+    text_add(to, "static void %s(", name);
+    add_wrapped(to, parameters.bytes, column, 120);
+    text_add(to, ") {\n%s}\n\n", body.bytes);
+    return arena_printf(emit->arena, "%s(%s);", name, arguments.bytes);
+}
+
+void emit_inline(Emit *emit, Text *to, const Step *step, int margin) {
+    Kernel kernel = {.emit = emit, .to = to, .margin = margin};
+    step_accesses(emit->arena, step, &kernel.accesses);
+    count_step(&kernel, step);
+    emit_statement(&kernel, step->statement, false);
+}

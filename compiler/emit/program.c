@@ -1,0 +1,250 @@
+/* An entry point's program as C: pointers to its buffers, then its steps in order, each under a comment that says what it computes
+ * and which line of the model asked for it. Loop nests are functions of their own, ahead of it. */
+#include "emit.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <string.h>
+
+enum { WIDTH = 120 };
+
+/* ── comments ─────────────────────────────────────────────────────────────────────────────── */
+
+const char *shape_comment(Emit *emit, const Shape *shape) {
+    Text text = {.arena = emit->arena};
+    for (int axis = 0; axis < shape->rank; axis++)
+        text_add(&text, "[%s]", poly_text(emit, poly_dim(emit->arena, shape->dim[axis])));
+    return text.length ? text.bytes : "";
+}
+
+/* No path, so that the output does not depend on where the compiler ran. */
+const char *place_comment(Emit *emit, const Node *node) {
+    if (node == NULL || node->span.end <= 0 || node->span.file >= emit->context->sources.count) return "";
+    const char *path = emit->context->sources.items[node->span.file].path, *slash = strrchr(path, '/');
+    const Position position = source_position(emit->context, node->span.file, node->span.start);
+    return arena_printf(emit->arena, "   %s:%d", slash ? slash + 1 : path, position.line);
+}
+
+static const char *value_comment(Emit *emit, const Buffer *buffer) {
+    return arena_printf(emit->arena, "%s%s", buffer->name, shape_comment(emit, &buffer->shape));
+}
+
+static void add_written(Emit *emit, const Step *step, Text *text, const Node **node) {
+    if (step->kind == STEP_LOOP)
+        for (int i = 0; i < step->loop.body.count; i++) add_written(emit, step->loop.body.items[i], text, node);
+    else if (step->statement->stored) {
+        text_add(text, "%s%s", text->length ? ", " : "", value_comment(emit, step->statement->buffer));
+        if (*node == NULL) *node = step->statement->node;
+    }
+}
+
+static void comment_loops(Emit *emit, Text *to, const Step *step) {
+    Text written = {.arena = emit->arena};
+    const Node *node = NULL;
+    add_written(emit, step, &written, &node);
+    text_add(&written, "%s", place_comment(emit, node));
+    text_add(to, "    /* ");
+    add_wrapped(to, written.bytes, 7, WIDTH);
+    text_add(to, " */\n");
+}
+
+/* ── matrix products ──────────────────────────────────────────────────────────────────────── */
+
+static const char *integer_text(Emit *emit, const Poly *poly) {
+    int64_t value;
+    if (poly_constant(poly, &value)) return arena_printf(emit->arena, "%" PRId64, value);
+    return arena_printf(emit->arena, "(int)(%s)", poly_text(emit, poly));
+}
+
+/* A distance between rows; rows of which there is only one are as far apart as they are long. */
+static const char *leading(Emit *emit, const Poly *distance, const Poly *length) {
+    return integer_text(emit, poly_is(distance, 0) ? length : distance);
+}
+
+static bool adjacent(const Poly *distance) { return poly_is(distance, 0) || poly_is(distance, 1); }
+
+typedef struct Operands { const char *a, *b, *c; } Operands;
+
+static void emit_sgemm(Emit *emit, Text *to, const Gemm *g, Operands at) {
+    const bool a_rows = adjacent(g->a_k), b_rows = adjacent(g->b_n);
+    text_add(to, "cblas_sgemm(CblasRowMajor, %s, %s, %s, %s, %s, 1.0f, %s, %s, %s, %s, 0.0f, %s, %s);\n",
+             a_rows ? "CblasNoTrans" : "CblasTrans", b_rows ? "CblasNoTrans" : "CblasTrans", integer_text(emit, g->m),
+             integer_text(emit, g->n), integer_text(emit, g->k), at.a, a_rows ? leading(emit, g->a_m, g->k) : leading(emit, g->a_k, g->m),
+             at.b, b_rows ? leading(emit, g->b_k, g->n) : leading(emit, g->b_n, g->k), at.c, integer_text(emit, g->n));
+}
+
+/* y = matrix x, where the matrix has `rows` rows `row` apart and `columns` columns `column` apart. */
+static void emit_sgemv(Emit *emit, Text *to, const char *matrix, const Poly *rows, const Poly *columns, const Poly *row,
+                       const Poly *column, const char *x, const Poly *x_step, const char *y) {
+    const bool by_rows = adjacent(column);
+    text_add(to, "cblas_sgemv(CblasRowMajor, %s, %s, %s, 1.0f, %s, %s, %s, %s, 0.0f, %s, 1);\n", by_rows ? "CblasNoTrans" : "CblasTrans",
+             integer_text(emit, by_rows ? rows : columns), integer_text(emit, by_rows ? columns : rows), matrix,
+             by_rows ? leading(emit, row, columns) : leading(emit, column, rows), x,
+             poly_is(x_step, 0) ? "1" : integer_text(emit, x_step), y);
+}
+
+static void emit_plain_gemm(Emit *emit, Text *to, const Gemm *g, Operands at) {
+    text_add(to, "%s(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s);\n", piece(emit, "gemm"), poly_text(emit, g->m), poly_text(emit, g->n),
+             poly_text(emit, g->k), at.a, poly_text(emit, g->a_m), poly_text(emit, g->a_k), at.b, poly_text(emit, g->b_k),
+             poly_text(emit, g->b_n), at.c);
+}
+
+static void emit_gemm(Emit *emit, Text *to, const Gemm *g, Operands at) {
+    if (emit->options->plain) emit_plain_gemm(emit, to, g, at);
+    else if (poly_is(g->n, 1)) emit_sgemv(emit, to, at.a, g->m, g->k, g->a_m, g->a_k, at.b, g->b_k, at.c);
+    else if (poly_is(g->m, 1)) emit_sgemv(emit, to, at.b, g->n, g->k, g->b_n, g->b_k, at.a, g->a_k, at.c);
+    else emit_sgemm(emit, to, g, at);
+}
+
+static const char *moved(Emit *emit, const char *pointer, const Poly *by, const char *loop) {
+    if (poly_is(by, 0)) return pointer;
+    if (loop == NULL) return arena_printf(emit->arena, "%s + %s", pointer, poly_text(emit, by));
+    return arena_printf(emit->arena, by->count > 1 ? "%s + (%s) * %s" : "%s + %s * %s", pointer, poly_text(emit, by), loop);
+}
+
+static void emit_gemm_step(Emit *emit, Text *to, const Gemm *g) {
+    int margin = 4;
+    Operands at = {moved(emit, g->a->name, g->a_start, NULL), moved(emit, g->b->name, g->b_start, NULL), g->c->name};
+    text_add(to, "    /* %s = %s @ %s%s */\n", value_comment(emit, g->c), value_comment(emit, g->a), value_comment(emit, g->b),
+             place_comment(emit, g->node));
+    for (int loop = 0; loop < g->loops; loop++) {
+        const GemmLoop *l = &g->loop[loop];
+        const char *name = loop_name(loop);
+        if (poly_is(l->extent, 1)) continue;
+        text_add(to, "%*sfor (size_t %s = 0; %s < %s; %s++)\n", margin, "", name, name, poly_text(emit, l->extent), name);
+        at = (Operands){moved(emit, at.a, l->a, name), moved(emit, at.b, l->b, name), moved(emit, at.c, l->c, name)};
+        margin += 4;
+    }
+    text_add(to, "%*s", margin, "");
+    emit_gemm(emit, to, g, at);
+}
+
+/* ── draws ────────────────────────────────────────────────────────────────────────────────── */
+
+/* A call for many examples comes in pieces: an example's numbers do not depend on where it is cut. */
+static const char *first_position(Emit *emit, const Shape *shape) {
+    if (shape->rank == 0 || dim_is_const(shape->dim[0])) return "0";
+    Shape example = *shape;
+    example.dim[0] = dim_const(shape->dim[0].scale);
+    const Poly *size = poly_shape(emit->arena, &example);
+    return poly_is(size, 1) ? "first" : arena_printf(emit->arena, size->count > 1 ? "first * (%s)" : "first * %s", poly_text(emit, size));
+}
+
+static void emit_draw(Emit *emit, Text *to, const Draw *draw) {
+    const Node *node = draw->node;
+    const Shape *shape = &node->shape;
+    const int stream = node->attr.rand.stream;
+    text_add(to, "    /* %s%s */\n", value_comment(emit, draw->buffer), place_comment(emit, node));
+    if (node->attr.rand.distribution == DRAW_ORTHOGONAL) {
+        const Dim columns = shape->rank ? shape->dim[shape->rank - 1] : dim_const(1);
+        const Poly *rows = poly_divide(emit->arena, draw->buffer->size, poly_dim(emit->arena, columns));
+        text_add(to, "    %s(m->clock.seed, tick, %du, %s, %s, %s);\n", piece(emit, "orthogonal"), stream, poly_text(emit, rows),
+                 poly_text(emit, poly_dim(emit->arena, columns)), draw->buffer->name);
+        return;
+    }
+    text_add(to, "    %s(m->clock.seed, tick, %du, %s, %s, %s);\n",
+             piece(emit, node->attr.rand.distribution == DRAW_UNIFORM ? "uniform" : "normal"), stream, first_position(emit, shape),
+             poly_text(emit, draw->buffer->size), draw->buffer->name);
+}
+
+/* ── pointers ─────────────────────────────────────────────────────────────────────────────── */
+
+static bool written_in(const AccessList *accesses, const Buffer *buffer) {
+    for (int i = 0; i < accesses->count; i++)
+        if (accesses->items[i].buffer == buffer && accesses->items[i].writes) return true;
+    return false;
+}
+
+static const char *buffer_place(Emit *emit, const Buffer *buffer) {
+    Text text = {.arena = emit->arena};
+    if (buffer->kind == BUFFER_TENSOR) text_add(&text, "m->tensors + %" PRId64, emit->plan->tensor[buffer->tensor->index]);
+    else if (buffer->kind == BUFFER_REPORT) text_add(&text, "report + %" PRId64, buffer->place);
+    else {
+        text_add(&text, "m->region_%d + %" PRId64, buffer->degree, buffer->offset);
+        for (int d = 0; d < buffer->degree; d++) text_add(&text, " * m->capacity");
+    }
+    return text.bytes;
+}
+
+static void emit_pointers(Emit *emit, Text *to, const Program *program, const AccessList *accesses, const char *body) {
+    for (int i = 0; i < program->buffers.count; i++) {
+        const Buffer *buffer = program->buffers.items[i];
+        if (buffer->kind == BUFFER_INPUT || buffer->kind == BUFFER_OUTPUT || !mentions(body, buffer->name)) continue;
+        text_add(to, "    %sfloat *const %s = %s;\n", written_in(accesses, buffer) ? "" : "const ", buffer->name, buffer_place(emit, buffer));
+    }
+}
+
+/* ── the function ─────────────────────────────────────────────────────────────────────────── */
+
+bool program_draws(const Program *program, int part) {
+    for (int i = 0; i < program->part[part].count; i++)
+        if (program->part[part].items[i]->kind == STEP_DRAW) return true;
+    return false;
+}
+
+static void emit_step(Emit *emit, Text *kernels, Text *body, const char *name, const Step *step, int *number) {
+    switch (step->kind) {
+    case STEP_GEMM: emit_gemm_step(emit, body, &step->gemm); break;
+    case STEP_DRAW: emit_draw(emit, body, &step->draw); break;
+    case STEP_STATEMENT:
+        comment_loops(emit, body, step);
+        emit_inline(emit, body, step, 4);
+        break;
+    case STEP_LOOP:
+        comment_loops(emit, body, step);
+        comment_loops(emit, kernels, step);
+        const char *call = emit_kernel(emit, kernels, arena_printf(emit->arena, "loop_%s_%d", name + strlen("run_"), ++*number), step);
+        text_add(body, "    ");
+        add_wrapped(body, call, 8, WIDTH);
+        text_add(body, "\n");
+    }
+}
+
+/* The caller's arrays, under the names that the program gives them. */
+static void add_ports(const Program *program, Text *parameters) {
+    for (int kind = BUFFER_INPUT; kind <= BUFFER_OUTPUT; kind++)
+        for (int i = 0; i < program->buffers.count; i++) {
+            const Buffer *buffer = program->buffers.items[i];
+            if ((int)buffer->kind != kind) continue;
+            text_add(parameters, ", %s%s *%s", kind == BUFFER_INPUT ? "const " : "", buffer_type(buffer), buffer->name);
+        }
+}
+
+static void emit_unused(Text *to, const char *parameters, const char *body) {
+    for (const char *end = strpbrk(parameters, ",)"); end; end = strpbrk(end + 1, ",)")) {
+        const char *start = end;
+        while (start[-1] != ' ' && start[-1] != '*') start--;
+        char name[256];
+        snprintf(name, sizeof name, "%.*s", (int)(end - start), start);
+        if (!mentions(body, name)) text_add(to, "    (void)%s;\n", name);
+    }
+}
+
+static void emit_part(Emit *emit, Text *to, const Program *program, int part, const char *name) {
+    Text body = {.arena = emit->arena}, pointers = {.arena = emit->arena}, parameters = {.arena = emit->arena};
+    AccessList accesses = {0};
+    int number = 0;
+    for (int i = 0; i < program->part[part].count; i++) {
+        step_accesses(emit->arena, program->part[part].items[i], &accesses);
+        emit_step(emit, to, &body, name, program->part[part].items[i], &number);
+    }
+    if (body.length == 0) text_add(&body, "%s", "");
+    emit_pointers(emit, &pointers, program, &accesses, body.bytes);
+    text_add(&parameters, "%s *m, size_t n, uint64_t first, uint64_t tick", emit->name);
+    if (part == PART_BACKWARD) add_ports(program, &parameters);
+    if (part == PART_BACKWARD) text_add(&parameters, ", float *report");
+    text_add(&parameters, ")");
+    text_add(to, "static void %s(", name);
+    add_wrapped(to, parameters.bytes, (int)strlen(name) + 13, WIDTH);
+    text_add(to, " {\n%s", pointers.length ? pointers.bytes : "");
+    if (mentions(body.bytes, "clock"))
+        text_add(to, "    const %s_clock *const clock = &m->clock;\n", emit->options->standalone ? emit->name : "gdl");
+    emit_unused(to, parameters.bytes, arena_printf(emit->arena, "%s%s", pointers.length ? pointers.bytes : "", body.bytes));
+    text_add(to, "\n%s}\n\n", body.bytes);
+}
+
+void emit_program(Emit *emit, Text *to, const Program *program) {
+    const bool phase = program->entry->kind == ENTRY_PHASE;
+    emit_part(emit, to, program, PART_BACKWARD, arena_printf(emit->arena, "run_%s%s", program->name, phase ? "_backward" : ""));
+    if (phase) emit_part(emit, to, program, PART_UPDATE, arena_printf(emit->arena, "run_%s_update", program->name));
+}

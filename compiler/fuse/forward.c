@@ -1,0 +1,95 @@
+/* Values that stay in registers: a load of what a statement of the same loops has just computed becomes that result, and
+ * a store that nobody reads any more is left out. */
+#include "fuse.h"
+
+typedef LIST(Statement *) StatementList;
+
+/* The innermost loops of the statement's that it reduces, as a first depth: a register holds the result while they run. */
+int statement_register(const Statement *statement) {
+    int depth = statement->depth;
+    if (statement->kind == STATEMENT_SCATTER) return depth;
+    while (depth > 0 && statement->reduced >> (depth - 1) & 1) depth--;
+    return depth;
+}
+
+/* Whether the whole result is in a register after the loops from statement_register on. */
+bool statement_in_register(const Statement *statement) {
+    const int first = statement_register(statement);
+    return statement->kind != STATEMENT_SCATTER && (statement->reduced & ((1u << first) - 1)) == 0;
+}
+
+static const Scalar *forward_scalar(Fuse *fuse, const Scalar *scalar, const StatementList *known) {
+    Scalar copy = *scalar;
+    switch (scalar->kind) {
+    case SCALAR_LOAD:
+        for (int i = 0; i < known->count; i++) {
+            Statement *from = known->items[i];
+            if (from->buffer != scalar->load.buffer || !index_equal(from->at, scalar->load.at)) continue;
+            from->reused = true;
+            return scalar_unique(fuse, &(Scalar){.kind = SCALAR_RESULT, .node = scalar->node, .result = from});
+        }
+        return scalar;
+    case SCALAR_OP:
+        for (int i = 0; i < scalar->op.arity; i++) copy.op.in[i] = forward_scalar(fuse, scalar->op.in[i], known);
+        return scalar_unique(fuse, &copy);
+    case SCALAR_GUARD:
+        copy.guard.yes = forward_scalar(fuse, scalar->guard.yes, known);
+        copy.guard.no = forward_scalar(fuse, scalar->guard.no, known);
+        return scalar_unique(fuse, &copy);
+    default: return scalar;
+    }
+}
+
+/* What is known of a loop's statements after it: the reductions that it completes. */
+static void known_after(Arena *arena, const Step *step, int depth, StatementList *known) {
+    if (step->kind == STEP_LOOP)
+        for (int i = 0; i < step->loop.body.count; i++) known_after(arena, step->loop.body.items[i], depth, known);
+    else if (step->kind == STEP_STATEMENT && statement_in_register(step->statement) && statement_register(step->statement) == depth)
+        LIST_PUSH(arena, known, step->statement);
+}
+
+static void forward_body(Fuse *fuse, const StepList *body, const StatementList *outside) {
+    StatementList known = {0};
+    for (int i = 0; i < outside->count; i++) LIST_PUSH(fuse->arena, &known, outside->items[i]);
+    for (int i = 0; i < body->count; i++) {
+        Step *step = body->items[i];
+        if (step->kind == STEP_LOOP) {
+            forward_body(fuse, &step->loop.body, &known);
+            known_after(fuse->arena, step, step->loop.depth, &known);
+        } else {
+            step->statement->value = forward_scalar(fuse, step->statement->value, &known);
+            if (step->statement->kind == STATEMENT_STORE) LIST_PUSH(fuse->arena, &known, step->statement);
+        }
+    }
+}
+
+/* ── stores that nobody reads ─────────────────────────────────────────────────────────────── */
+
+static void mark_used(Fuse *fuse, const StepList *steps, bool writes) {
+    AccessList accesses = {0};
+    for (int i = 0; i < steps->count; i++) step_accesses(fuse->arena, steps->items[i], &accesses);
+    for (int i = 0; i < accesses.count; i++)
+        if (accesses.items[i].writes == writes) accesses.items[i].buffer->used = true;
+}
+
+static void drop_stores(const StepList *steps) {
+    for (int i = 0; i < steps->count; i++) {
+        Step *step = steps->items[i];
+        if (step->kind == STEP_LOOP) drop_stores(&step->loop.body);
+        if (step->kind == STEP_STATEMENT && step->statement->buffer->kind == BUFFER_TEMPORARY && !step->statement->buffer->used)
+            step->statement->stored = false;
+    }
+}
+
+void forward_values(Fuse *fuse) {
+    const StatementList none = {0};
+    Program *program = fuse->program;
+    for (int part = 0; part < PART_COUNT; part++)
+        for (int i = 0; i < program->part[part].count; i++) {
+            const Step *step = program->part[part].items[i];
+            if (step->kind == STEP_LOOP) forward_body(fuse, &step->loop.body, &none);
+        }
+    for (int part = 0; part < PART_COUNT; part++) mark_used(fuse, &program->part[part], false);
+    for (int part = 0; part < PART_COUNT; part++) drop_stores(&program->part[part]);
+    for (int part = 0; part < PART_COUNT; part++) mark_used(fuse, &program->part[part], true);
+}

@@ -1,0 +1,77 @@
+/* What the files of fuse/ share. */
+#ifndef FUSE_H
+#define FUSE_H
+
+#include "../gdlc.h"
+
+/* ── index.c: where an element lies, as a function of the loops ───────────────────────────── */
+
+const Index *index_const(Arena *arena, const Poly *value);
+const Index *index_loop(Arena *arena, int depth, const Poly *extent);
+const Index *index_value(Arena *arena, const Scalar *value, const Poly *limit); /* a computed row number */
+const Index *index_add(Arena *arena, const Index *a, const Index *b);
+const Index *index_mul(Arena *arena, const Index *a, const Poly *by);
+/* Quotient and rest by `by`; the quotient is known to be less than `limit`. */
+const Index *index_div(Arena *arena, const Index *a, const Poly *by, const Poly *limit);
+const Index *index_mod(Arena *arena, const Index *a, const Poly *by);
+int index_depth(const Index *a);                                /* the deepest loop it depends on; -1 */
+bool index_affine(const Index *a);                              /* loops only: no division, no computed row */
+const Poly *index_factor(Arena *arena, const Index *a, int depth); /* of a loop: how far one turn of it moves; 0 */
+/* Whether two accesses in different turns of the loop `depth` never meet, when the loops around it are in the same turn. */
+bool index_apart(Arena *arena, const Index *a, const Index *b, int depth);
+
+/* ── scalar.c: the values of nodes inside loops ───────────────────────────────────────────── */
+
+typedef struct Domain { int depth; const Poly *extent[MAX_RANK]; } Domain; /* loops around a statement */
+
+/* The fusion of one program; arrays are by node. */
+typedef struct Fuse {
+    Arena *arena;
+    const Module *module;
+    Program *program;
+    const Entry *entry;
+    bool *live, *early;      /* needed at all; needed before the update part */
+    Buffer **stored;         /* where its value is kept; NULL: computed where it is used */
+    const Scalar **table;    /* equal scalars are one */
+    int table_size, table_count;
+} Fuse;
+
+const Scalar *scalar_unique(Fuse *fuse, const Scalar *scalar);
+/* The value of the node at an index for each axis, from what is stored. */
+const Scalar *scalar_at(Fuse *fuse, const Node *node, const Index *const *at);
+/* The same, computed even if the node itself is stored. */
+const Scalar *scalar_compute(Fuse *fuse, const Node *node, const Index *const *at);
+const Scalar *scalar_load(Fuse *fuse, Buffer *buffer, const Index *at, const Node *node);
+const Index *index_address(Arena *arena, const Shape *shape, const Index *const *at); /* row-major */
+void index_split(Arena *arena, const Index *flat, int count, const Poly *const *extent, const Index **at); /* and back */
+int scalar_divisions(const Scalar *scalar); /* how many its addresses need */
+
+/* ── store.c: what is kept in memory, and what is computed where it is used ───────────────── */
+
+void choose_stored(Fuse *fuse);
+Buffer *buffer_new(Fuse *fuse, BufferKind kind, const char *name, const Shape *shape);
+Buffer *buffer_of_node(Fuse *fuse, BufferKind kind, const Node *node);  /* named after the node */
+Buffer *buffer_of_tensor(Fuse *fuse, const Tensor *tensor);
+
+/* ── lower.c: stored nodes → statements in loops ──────────────────────────────────────────── */
+
+void lower_node(Fuse *fuse, const Node *node, int part);
+void lower_copy(Fuse *fuse, Buffer *buffer, const Node *node, int part);   /* buffer = node */
+Buffer *lower_packed(Fuse *fuse, const Node *node, const uint8_t *order, int part); /* a new buffer with its axes reordered */
+
+/* ── gemm.c: contractions → matrix products ────────────────────────────────────────────── */
+
+const Node *gemm_operand(const Node *node);  /* what is stored so that the operand `node` can be read in place */
+void lower_gemm(Fuse *fuse, const Node *node, int part);
+
+/* ── merge.c: loops that can share their turns ────────────────────────────────────────────── */
+
+/* Puts a statement with its loops into the steps, into earlier loops where that is right and worth it. */
+void merge_statement(Fuse *fuse, StepList *steps, Statement *statement, const Domain *domain);
+
+/* ── forward.c: values that stay in registers ─────────────────────────────────────────────── */
+
+/* Once all statements are in: values go from statement to statement in registers, and stores that nobody reads go. */
+void forward_values(Fuse *fuse);
+
+#endif

@@ -1,0 +1,179 @@
+/* Stored nodes → statements in loops.
+ *
+ * The loops of a statement are the axes of what it computes, as few and as long as its addresses allow: neighbouring axes
+ * become one loop where that needs no division. The batch stays a loop of its own, so that statements about whole
+ * examples and about their elements can meet in it. */
+#include "fuse.h"
+
+/* What to compute into a buffer: `source` over all its axes. */
+typedef struct Task {
+    StatementKind kind;
+    const Node *source;
+    bool compute;               /* even if the source itself is stored */
+    Buffer *buffer;
+    const Node *node;           /* what the statement is named after */
+    uint8_t order[MAX_RANK];    /* the axes of the source from the outermost loop to the innermost */
+    uint32_t reduced;           /* axes of the source that the buffer does not have */
+    uint8_t target[MAX_RANK];   /* the axis of the source that each axis of the buffer follows */
+    int shifted;                /* an axis of the buffer that starts at `shift`, or -1 */
+    const Poly *shift;
+    const Node *row;            /* SCATTER: what says the place along the first axis of the buffer */
+} Task;
+
+/* A way of looping: bit k of `joined` makes the loops order[k] and order[k + 1] one. */
+typedef struct Loops { Domain domain; uint32_t reduced; const Index *at[MAX_RANK]; } Loops;
+
+static const Poly *source_extent(const Fuse *fuse, const Task *task, int k) {
+    return poly_dim(fuse->arena, task->source->shape.dim[task->order[k]]);
+}
+
+static Loops make_loops(const Fuse *fuse, const Task *task, uint32_t joined) {
+    Arena *arena = fuse->arena;
+    Loops loops = {0};
+    for (int k = 0, end; k < task->source->shape.rank; k = end) {
+        const Poly *extent[MAX_RANK], *total = poly_const(arena, 1);
+        const Index *at[MAX_RANK];
+        for (end = k; end == k || joined >> (end - 1) & 1; end++) {
+            extent[end - k] = source_extent(fuse, task, end);
+            total = poly_mul(arena, total, extent[end - k]);
+        }
+        index_split(arena, index_loop(arena, loops.domain.depth, total), end - k, extent, at);
+        for (int i = k; i < end; i++) loops.at[task->order[i]] = at[i - k];
+        if (poly_is(total, 1)) continue;
+        if (task->reduced >> task->order[k] & 1) loops.reduced |= 1u << loops.domain.depth;
+        loops.domain.extent[loops.domain.depth++] = total;
+    }
+    return loops;
+}
+
+static const Index *target_address(Fuse *fuse, const Task *task, const Index *const *at) {
+    Arena *arena = fuse->arena;
+    const Shape *shape = &task->buffer->shape;
+    const Index *target[MAX_RANK];
+    for (int axis = 0; axis < shape->rank; axis++) target[axis] = at[task->target[axis]];
+    if (task->shifted >= 0)
+        target[task->shifted] = index_add(arena, target[task->shifted], index_const(arena, task->shift));
+    if (task->row) target[0] = index_value(arena, scalar_at(fuse, task->row, at), poly_dim(arena, shape->dim[0]));
+    return index_address(arena, shape, target);
+}
+
+static const Scalar *task_value(Fuse *fuse, const Task *task, const Index *const *at) {
+    if (task->kind == STATEMENT_ARGMAX || !task->compute) return scalar_at(fuse, task->source, at);
+    return scalar_compute(fuse, task->source, at);
+}
+
+static int count_divisions(Fuse *fuse, const Task *task, uint32_t joined) {
+    const Loops loops = make_loops(fuse, task, joined);
+    const Scalar *address = scalar_unique(fuse, &(Scalar){.kind = SCALAR_INDEX, .index = target_address(fuse, task, loops.at)});
+    return scalar_divisions(task_value(fuse, task, loops.at)) + scalar_divisions(address);
+}
+
+/* Whether the loops k and k + 1 are of one kind: both reduced or not, both run-time or constant; a single turn joins any. */
+static bool may_join(const Fuse *fuse, const Task *task, int k) {
+    int64_t value;
+    const Poly *a = source_extent(fuse, task, k), *b = source_extent(fuse, task, k + 1);
+    if ((task->reduced >> task->order[k] & 1) != (task->reduced >> task->order[k + 1] & 1)) return false;
+    return poly_is(a, 1) || poly_is(b, 1) || poly_constant(a, &value) == poly_constant(b, &value);
+}
+
+static Loops choose_loops(Fuse *fuse, const Task *task) {
+    uint32_t joined = 0;
+    const int divisions = count_divisions(fuse, task, joined);
+    for (int k = task->source->shape.rank - 2; k >= 0; k--)
+        if (may_join(fuse, task, k) && count_divisions(fuse, task, joined | 1u << k) <= divisions) joined |= 1u << k;
+    return make_loops(fuse, task, joined);
+}
+
+static void lower(Fuse *fuse, const Task *task, int part) {
+    const Loops loops = choose_loops(fuse, task);
+    Statement *statement = NEW(fuse->arena, Statement);
+    *statement = (Statement){.kind = task->kind, .depth = loops.domain.depth, .reduced = loops.reduced, .buffer = task->buffer,
+                             .node = task->node, .stored = true};
+    if (task->kind == STATEMENT_SCATTER) statement->reduced = (1u << loops.domain.depth) - 1;
+    else if (loops.reduced == 0) statement->kind = STATEMENT_STORE;
+    statement->at = target_address(fuse, task, loops.at);
+    statement->value = task->kind == STATEMENT_ARGMAX && loops.reduced == 0
+                           ? scalar_unique(fuse, &(Scalar){.kind = SCALAR_NUMBER})
+                           : task_value(fuse, task, loops.at);
+    merge_statement(fuse, &fuse->program->part[part], statement, &loops.domain);
+}
+
+static Task task_for(const Node *source, Buffer *buffer) {
+    Task task = {.kind = STATEMENT_STORE, .source = source, .buffer = buffer, .node = source, .shifted = -1};
+    for (int axis = 0; axis < source->shape.rank; axis++) task.order[axis] = task.target[axis] = (uint8_t)axis;
+    return task;
+}
+
+void lower_copy(Fuse *fuse, Buffer *buffer, const Node *node, int part) {
+    const Task task = task_for(node, buffer);
+    lower(fuse, &task, part);
+}
+
+Buffer *lower_packed(Fuse *fuse, const Node *node, const uint8_t *order, int part) {
+    Shape shape = {.rank = node->shape.rank};
+    for (int axis = 0; axis < shape.rank; axis++) shape.dim[axis] = node->shape.dim[order[axis]];
+    Task task = task_for(node, buffer_new(fuse, BUFFER_TEMPORARY, "packed", &shape));
+    for (int axis = 0; axis < shape.rank; axis++) task.order[axis] = task.target[axis] = order[axis];
+    lower(fuse, &task, part);
+    return task.buffer;
+}
+
+static void lower_reduction(Fuse *fuse, const Node *node, int part) {
+    const Node *in = node->in[0];
+    Task task = task_for(in, fuse->stored[node->id]);
+    int kept = 0, loops = 0;
+    task.kind = node->op == OP_SUM ? STATEMENT_SUM : node->op == OP_MAX ? STATEMENT_MAX : STATEMENT_ARGMAX;
+    task.reduced = node->op == OP_ARGMAX ? 1u << node->attr.axis : node->attr.axes;
+    task.node = node;
+    for (int axis = 0; axis < in->shape.rank; axis++)
+        if (!(task.reduced >> axis & 1)) task.target[kept++] = (uint8_t)axis;
+    if (node->op == OP_ARGMAX) { /* its loop is the innermost: the best value so far stays in a register */
+        for (; loops < kept; loops++) task.order[loops] = task.target[loops];
+        task.order[loops] = (uint8_t)node->attr.axis;
+    }
+    lower(fuse, &task, part);
+}
+
+static void lower_scatter(Fuse *fuse, const Node *node, int part) {
+    const Node *index = node->in[0], *updates = node->in[1];
+    Task task = task_for(updates, fuse->stored[node->id]);
+    task.kind = STATEMENT_SCATTER;
+    task.node = node;
+    task.row = index;
+    task.target[0] = 0;
+    for (int axis = 1; axis < node->shape.rank; axis++) task.target[axis] = (uint8_t)(index->shape.rank + axis - 1);
+    lower(fuse, &task, part);
+}
+
+/* Each part of a concatenation goes straight to its place. */
+static void lower_concat(Fuse *fuse, const Node *node, int part) {
+    const Poly *start = poly_const(fuse->arena, 0);
+    for (int i = 0; i < node->arity; i++) {
+        Task task = task_for(node->in[i], fuse->stored[node->id]);
+        task.node = node;
+        task.shifted = node->attr.axis;
+        task.shift = start;
+        lower(fuse, &task, part);
+        start = poly_add(fuse->arena, start, poly_dim(fuse->arena, node->in[i]->shape.dim[node->attr.axis]));
+    }
+}
+
+static void lower_draw(Fuse *fuse, const Node *node, int part) {
+    Step *step = NEW(fuse->arena, Step);
+    *step = (Step){.kind = STEP_DRAW, .draw = {.buffer = fuse->stored[node->id], .node = node}};
+    LIST_PUSH(fuse->arena, &fuse->program->part[part], step);
+}
+
+void lower_node(Fuse *fuse, const Node *node, int part) {
+    switch (node->op) {
+    case OP_DOT: lower_gemm(fuse, node, part); return;
+    case OP_RAND: lower_draw(fuse, node, part); return;
+    case OP_SUM: case OP_MAX: case OP_ARGMAX: lower_reduction(fuse, node, part); return;
+    case OP_SCATTER_ADD: lower_scatter(fuse, node, part); return;
+    case OP_CONCAT: lower_concat(fuse, node, part); return;
+    default: break;
+    }
+    Task task = task_for(node, fuse->stored[node->id]);
+    task.compute = true;
+    lower(fuse, &task, part);
+}

@@ -1,0 +1,68 @@
+/* Loop fusion: statements that go over the same elements share their loops.
+ *
+ * A new statement climbs past earlier steps that it has nothing to do with, to the last loop with as many turns and common
+ * data, and goes in there, loop by loop, as long as no turn needs what another turn computes. So chains, siblings, an
+ * optimizer's several updates, a loss with its derivative and the sum over a batch beside the value summed all come to
+ * be single loops by the same rule. */
+#include "fuse.h"
+
+static bool conflict(const Access *a, const Access *b) { return a->buffer == b->buffer && (a->writes || b->writes); }
+
+static bool lists_conflict(const AccessList *a, const AccessList *b) {
+    for (int i = 0; i < a->count; i++)
+        for (int j = 0; j < b->count; j++)
+            if (conflict(&a->items[i], &b->items[j])) return true;
+    return false;
+}
+
+/* Whether the loop's statements and the new one, sharing the turns of the loop, compute what they compute one after the other. */
+static bool can_share(Arena *arena, const AccessList *loop, const AccessList *added, int depth) {
+    for (int i = 0; i < loop->count; i++)
+        for (int j = 0; j < added->count; j++) {
+            const Access *a = &loop->items[i], *b = &added->items[j];
+            if (conflict(a, b) && !(a->at && b->at && index_apart(arena, a->at, b->at, depth))) return false;
+        }
+    return true;
+}
+
+/* Whether a turn of the loop and of the new statement's meet the same elements, so that sharing saves memory traffic. */
+static bool worth_sharing(Arena *arena, const AccessList *loop, const AccessList *added, int depth) {
+    for (int i = 0; i < loop->count; i++)
+        for (int j = 0; j < added->count; j++) {
+            const Access *a = &loop->items[i], *b = &added->items[j];
+            if (a->buffer == b->buffer && a->at && b->at && index_apart(arena, a->at, b->at, depth)) return true;
+        }
+    return false;
+}
+
+static Step *nest(Arena *arena, Statement *statement, const Domain *domain, int depth) {
+    Step *step = NEW(arena, Step);
+    if (depth == domain->depth) {
+        *step = (Step){.kind = STEP_STATEMENT, .statement = statement};
+        return step;
+    }
+    *step = (Step){.kind = STEP_LOOP, .loop = {.depth = depth, .extent = domain->extent[depth]}};
+    LIST_PUSH(arena, &step->loop.body, nest(arena, statement, domain, depth + 1));
+    return step;
+}
+
+static void merge_at(Fuse *fuse, StepList *steps, Statement *statement, const Domain *domain, const AccessList *added, int depth) {
+    for (int i = steps->count - 1; i >= 0 && depth < domain->depth; i--) {
+        Step *step = steps->items[i];
+        AccessList accesses = {0};
+        step_accesses(fuse->arena, step, &accesses);
+        if (step->kind == STEP_LOOP && poly_equal(step->loop.extent, domain->extent[depth]) &&
+            can_share(fuse->arena, &accesses, added, depth) && worth_sharing(fuse->arena, &accesses, added, depth)) {
+            merge_at(fuse, &step->loop.body, statement, domain, added, depth + 1);
+            return;
+        }
+        if (lists_conflict(&accesses, added)) break;
+    }
+    LIST_PUSH(fuse->arena, steps, nest(fuse->arena, statement, domain, depth));
+}
+
+void merge_statement(Fuse *fuse, StepList *steps, Statement *statement, const Domain *domain) {
+    AccessList added = {0};
+    statement_accesses(fuse->arena, statement, &added);
+    merge_at(fuse, steps, statement, domain, &added, 0);
+}

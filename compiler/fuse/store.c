@@ -1,0 +1,205 @@
+/* What is kept in memory, and what is computed where it is used.
+ *
+ * Draws, reductions and contractions are stored, and so is what a matrix product reads. An elementwise value that several
+ * computations use is stored when it costs more to compute again than to load, as is one that would be computed again for
+ * each element of an axis it does not have. Everything else is computed where it is used, and movements only change where
+ * something is read. Storing too much is harmless here: a store whose readers all share its loop is taken out again
+ * (merge.c). */
+#include "fuse.h"
+
+#include <ctype.h>
+#include <string.h>
+
+/* What computing a value again may cost, in additions, instead of storing and loading it. */
+enum { CHEAP = 4 };
+
+static int cost_of_op(const Node *node) {
+    switch (node->op) {
+    case OP_RECIP: case OP_SQRT: return 4;
+    case OP_EXP: case OP_LOG: case OP_TANH: case OP_SIGMOID: case OP_SOFTPLUS: case OP_ERF: case OP_SIN: case OP_COS: return 16;
+    case OP_POW: return 32;
+    case OP_PAD: case OP_GATHER: return 2;
+    case OP_CONCAT: return node->arity;
+    default: return op_info[node->op].class == CLASS_ELEMENTWISE;
+    }
+}
+
+static bool is_movement(const Node *node) { return op_info[node->op].class == CLASS_MOVEMENT || node->op == OP_STOP; }
+
+/* ── names of buffers: C identifiers, unique in a program ─────────────────────────────────── */
+
+static bool name_taken(const Fuse *fuse, const char *name) {
+    static const char *const words[] = {
+        "auto", "break", "case", "char", "const", "continue", "default", "do", "double", "else", "enum", "extern", "float",
+        "for", "goto", "if", "inline", "int", "long", "register", "restrict", "return", "short", "signed", "sizeof", "static",
+        "struct", "switch", "typedef", "union", "unsigned", "void", "volatile", "while", "exp", "log", "sin", "cos", "tanh",
+        "erf", "pow", "sqrt", "abs", "floor", "round", "i", "j", "k", "l", "p", "q", "r", "s", "m", "n", "clock", "report",
+        "arena", "lane", "block", "class", "new", "delete", "this", "template", "private", "public", "namespace", "operator",
+        "try", "catch", "throw", "bool", "true", "false", "virtual", "using", "typename", "friend", "protected", "explicit",
+        "export", "mutable", "asm", "and", "or", "not", "xor", "signbit", "isnan", "isinf", "y0", "y1", "j0", "j1", "jn", "yn"};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (strcmp(words[i], name) == 0) return true;
+    for (int i = 0; i < fuse->program->buffers.count; i++)
+        if (strcmp(fuse->program->buffers.items[i]->name, name) == 0) return true;
+    for (int i = 0; i < fuse->module->symbols.count; i++)
+        if (strcmp(fuse->module->symbols.items[i], name) == 0) return true;
+    return false;
+}
+
+static const char *unique_name(const Fuse *fuse, const char *wanted) {
+    char *base = arena_copy(fuse->arena, wanted, strlen(wanted));
+    for (char *c = base; *c; c++)
+        if (!isalnum((unsigned char)*c)) *c = '_';
+    const char *name = base;
+    for (int number = 2; name_taken(fuse, name); number++) name = arena_printf(fuse->arena, "%s_%d", base, number);
+    return name;
+}
+
+Buffer *buffer_new(Fuse *fuse, BufferKind kind, const char *name, const Shape *shape) {
+    Buffer *buffer = NEW(fuse->arena, Buffer);
+    buffer->kind = kind;
+    buffer->index = fuse->program->buffers.count;
+    buffer->name = unique_name(fuse, name);
+    buffer->shape = *shape;
+    buffer->size = poly_shape(fuse->arena, shape);
+    buffer->first = buffer->last = -1;
+    buffer->place = -1;
+    LIST_PUSH(fuse->arena, &fuse->program->buffers, buffer);
+    return buffer;
+}
+
+Buffer *buffer_of_node(Fuse *fuse, BufferKind kind, const Node *node) {
+    Buffer *buffer = buffer_new(fuse, kind, node->label ? node->label : op_info[node->op].name, &node->shape);
+    buffer->node = node;
+    return buffer;
+}
+
+Buffer *buffer_of_tensor(Fuse *fuse, const Tensor *tensor) {
+    for (int i = 0; i < fuse->program->buffers.count; i++)
+        if (fuse->program->buffers.items[i]->tensor == tensor) return fuse->program->buffers.items[i];
+    Buffer *buffer = buffer_new(fuse, BUFFER_TENSOR, tensor->name, &tensor->shape);
+    buffer->tensor = tensor;
+    return buffer;
+}
+
+static Buffer *buffer_of_input(Fuse *fuse, const Port *port) {
+    for (int i = 0; i < fuse->program->buffers.count; i++) {
+        Buffer *buffer = fuse->program->buffers.items[i];
+        if (buffer->kind == BUFFER_INPUT && buffer->port == port) return buffer;
+    }
+    Buffer *buffer = buffer_new(fuse, BUFFER_INPUT, port->name, &port->shape);
+    buffer->port = port;
+    return buffer;
+}
+
+/* ── what must be stored ──────────────────────────────────────────────────────────────────── */
+
+static void store(Fuse *fuse, const Node *node) {
+    if (fuse->stored[node->id] == NULL) fuse->stored[node->id] = buffer_of_node(fuse, BUFFER_TEMPORARY, node);
+}
+
+static void store_leaves(Fuse *fuse) {
+    for (int i = 0; i < fuse->entry->graph->nodes.count; i++) {
+        const Node *node = fuse->entry->graph->nodes.items[i];
+        if (!fuse->live[i]) continue;
+        if (node->op == OP_INPUT) fuse->stored[i] = buffer_of_input(fuse, node->attr.port);
+        if (node->op == OP_TENSOR) fuse->stored[i] = buffer_of_tensor(fuse, node->attr.tensor);
+    }
+}
+
+/* A gradient that is stored already (a leaf, or the same as another) is copied to its place by fuse.c. */
+static void store_gradients(Fuse *fuse) {
+    for (int i = 0; i < fuse->entry->gradients.count; i++) {
+        const Node *node = fuse->entry->gradients.items[i];
+        if (fuse->stored[node->id] || op_info[node->op].class == CLASS_LEAF) continue;
+        fuse->stored[node->id] = buffer_of_node(fuse, BUFFER_GRADIENT, node);
+    }
+}
+
+/* A result is computed in the caller's memory, where other computations may read it too; what is there already is copied. */
+static void store_outputs(Fuse *fuse) {
+    for (int i = 0; i < fuse->entry->roots.count; i++) {
+        const Root *root = &fuse->entry->roots.items[i];
+        if (root->kind != ROOT_OUTPUT || fuse->stored[root->value->id] || op_info[root->value->op].class == CLASS_LEAF) continue;
+        Buffer *buffer = buffer_new(fuse, BUFFER_OUTPUT, root->port->name, &root->port->shape);
+        buffer->port = root->port;
+        buffer->node = root->value;
+        fuse->stored[root->value->id] = buffer;
+    }
+}
+
+/* New values of tensors are all computed before the first is written (fuse.c copies them). */
+static void store_assigned(Fuse *fuse) {
+    for (int i = 0; i < fuse->entry->roots.count; i++) {
+        const Root *root = &fuse->entry->roots.items[i];
+        if (root->kind == ROOT_ASSIGN && op_info[root->value->op].class != CLASS_LEAF) store(fuse, root->value);
+    }
+}
+
+static void store_kinds(Fuse *fuse) {
+    for (int i = 0; i < fuse->entry->graph->nodes.count; i++) {
+        const Node *node = fuse->entry->graph->nodes.items[i];
+        if (!fuse->live[i]) continue;
+        if (node->op == OP_DOT) {
+            store(fuse, gemm_operand(node->in[0]));
+            store(fuse, gemm_operand(node->in[1]));
+        }
+        if (node->op == OP_DOT || node->op == OP_RAND || node->op == OP_SCATTER_ADD || op_info[node->op].class == CLASS_REDUCTION)
+            store(fuse, node);
+    }
+}
+
+/* ── what is cheaper to load than to compute again ────────────────────────────────────────── */
+
+/* An axis that the input lacks stands outside one that it has: a loop over it computes the input anew each turn. */
+static bool repeats(const Node *expand) {
+    bool new_axis = false;
+    for (int axis = 0; axis < expand->shape.rank; axis++) {
+        if (expand->attr.axes >> axis & 1) new_axis = true;
+        else if (new_axis && !dim_equal(expand->shape.dim[axis], dim_const(1))) return true;
+    }
+    return false;
+}
+
+/* How many computations use each node, looking through movements, and whether one of them would compute it repeatedly. */
+static void count_uses(const Fuse *fuse, int *uses, bool *repeated) {
+    for (int i = fuse->entry->graph->nodes.count - 1; i >= 0; i--) {
+        const Node *node = fuse->entry->graph->nodes.items[i];
+        if (!fuse->live[i]) continue;
+        const bool through = is_movement(node) && fuse->stored[i] == NULL;
+        for (int k = 0; k < node->arity; k++) {
+            const int in = node->in[k]->id;
+            uses[in] += through ? uses[i] : 1;
+            if (through && repeated[i]) repeated[in] = true;
+            if (node->op == OP_EXPAND && repeats(node)) repeated[in] = true;
+            if (node->op == OP_GATHER && k == 0) repeated[in] = true;
+        }
+    }
+    for (int i = 0; i < fuse->entry->roots.count; i++) uses[fuse->entry->roots.items[i].value->id]++;
+}
+
+static void store_costly(Fuse *fuse) {
+    const int count = fuse->entry->graph->nodes.count;
+    int *uses = arena_alloc(fuse->arena, (size_t)count * sizeof *uses);
+    int *cost = arena_alloc(fuse->arena, (size_t)count * sizeof *cost);
+    bool *repeated = arena_alloc(fuse->arena, (size_t)count * sizeof *repeated);
+    count_uses(fuse, uses, repeated);
+    for (int i = 0; i < count; i++) {
+        const Node *node = fuse->entry->graph->nodes.items[i];
+        if (!fuse->live[i] || fuse->stored[i]) continue;
+        cost[i] = cost_of_op(node);
+        for (int k = 0; k < node->arity; k++) cost[i] += cost[node->in[k]->id];
+        if (is_movement(node) || cost[i] <= CHEAP || (uses[i] < 2 && !repeated[i])) continue;
+        store(fuse, node);
+        cost[i] = 0;
+    }
+}
+
+void choose_stored(Fuse *fuse) {
+    store_leaves(fuse);
+    store_gradients(fuse);
+    store_outputs(fuse);
+    store_assigned(fuse);
+    store_kinds(fuse);
+    store_costly(fuse);
+}

@@ -1,0 +1,296 @@
+/* The memory plan: every buffer of every program gets its place in one arena, by lifetime.
+ *
+ * A buffer's size is a polynomial in the batch. The arena has a region for each degree, which grows with that power of the
+ * capacity chosen when a model is created; within its region a buffer has a fixed place. Programs never run at the same time
+ * and keep nothing between calls, so they share the regions.
+ *
+ * Buffers are placed from the largest to the smallest, each in the smallest gap between those that live at the same time.
+ * An elementwise result takes the place of an operand that nobody needs afterwards. */
+#include "gdlc.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdlib.h>
+
+enum { ALIGNMENT = 16 }; /* floats: a cache line */
+
+/* A place in a region: of one buffer and those that take it over, or of the gradients of a phase (buffer is NULL). */
+typedef struct Block { Buffer *buffer; int degree; int64_t size, offset; int first, last; } Block;
+typedef LIST(Block) BlockList;
+
+typedef struct Planner { Arena *arena; const Module *module; Program *program; BlockList blocks; } Planner;
+
+static int64_t round_up(int64_t size) { return (size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT; }
+
+/* An upper bound of the size as `units` * batch^degree, with the other run-time sizes at their largest. */
+static void measure(const Module *module, const Poly *size, int *degree, int64_t *units) {
+    *degree = 0;
+    *units = 0;
+    for (int i = 0; i < size->count; i++) {
+        const Monomial *term = &size->term[i];
+        int64_t factor = term->factor;
+        for (int s = 1; s < MAX_SYMBOLS; s++)
+            for (int p = 0; p < term->power[s]; p++) factor *= module->bounds.items[s];
+        if (factor > 0) *units += factor;
+        if (term->power[SYMBOL_BATCH] > *degree) *degree = term->power[SYMBOL_BATCH];
+    }
+    *units = round_up(*units);
+}
+
+/* ── lifetimes: in steps of the program, both parts counted through ───────────────────────── */
+
+static void touch(Buffer *buffer, int time) {
+    if (buffer->first < 0) buffer->first = time;
+    buffer->last = time;
+}
+
+static void find_lifetimes(Planner *planner) {
+    int time = 0;
+    for (int part = 0; part < PART_COUNT; part++) {
+        const StepList *steps = &planner->program->part[part];
+        for (int i = 0; i < steps->count; i++, time++) {
+            AccessList accesses = {0};
+            step_accesses(planner->arena, steps->items[i], &accesses);
+            for (int k = 0; k < accesses.count; k++) touch(accesses.items[k].buffer, time);
+        }
+    }
+}
+
+static const Step *step_at(const Program *program, int time) {
+    const StepList *first = &program->part[0];
+    return time < first->count ? first->items[time] : program->part[1].items[time - first->count];
+}
+
+/* ── results in the place of operands ─────────────────────────────────────────────────────── */
+
+/* The statements of the innermost loop that writes the buffer; NULL where it is not written by one. */
+static const StepList *writer_of(const StepList *body, const Buffer *buffer, const Statement **writer) {
+    for (int i = 0; i < body->count; i++) {
+        const Step *step = body->items[i];
+        if (step->kind == STEP_LOOP) {
+            const StepList *inner = writer_of(&step->loop.body, buffer, writer);
+            if (inner) return inner;
+        } else if (step->kind == STEP_STATEMENT && step->statement->buffer == buffer && step->statement->stored) {
+            *writer = step->statement;
+            return body;
+        }
+    }
+    return NULL;
+}
+
+static bool only_reads_at(const AccessList *accesses, const Buffer *buffer, const Index *at, int *count) {
+    for (int i = 0; i < accesses->count; i++) {
+        if (accesses->items[i].buffer != buffer) continue;
+        if (accesses->items[i].writes || !accesses->items[i].at || !index_equal(accesses->items[i].at, at)) return false;
+        ++*count;
+    }
+    return true;
+}
+
+/* Whether the step reads `from` only where it writes `to`, in the same turn of the same loops, before or when it does. */
+static bool may_take_over(Planner *planner, const Step *step, const Buffer *from, const Buffer *to) {
+    const Statement *writer = NULL;
+    AccessList all = {0}, near = {0};
+    int reads = 0, reads_near = 0;
+    if (step->kind != STEP_LOOP) return false;
+    const StepList *body = writer_of(&step->loop.body, to, &writer);
+    if (!body || writer->kind != STATEMENT_STORE) return false;
+    step_accesses(planner->arena, step, &all);
+    for (int i = 0; i < body->count && body->items[i]->kind == STEP_STATEMENT; i++) {
+        statement_accesses(planner->arena, body->items[i]->statement, &near);
+        if (body->items[i]->statement == writer) break;
+    }
+    return only_reads_at(&all, from, writer->at, &reads) && only_reads_at(&near, from, writer->at, &reads_near) &&
+           reads == reads_near;
+}
+
+static Buffer *find_operand(Planner *planner, const Buffer *to) {
+    const Step *step = step_at(planner->program, to->first);
+    for (int i = 0; i < planner->program->buffers.count; i++) {
+        Buffer *from = planner->program->buffers.items[i];
+        if (from->kind == BUFFER_TEMPORARY && from->used && from != to && from->last == to->first && from->first < to->first &&
+            poly_equal(from->size, to->size) && !from->taken && may_take_over(planner, step, from, to))
+            return from;
+    }
+    return NULL;
+}
+
+static Buffer *root_of(Buffer *buffer) {
+    while (buffer->over) buffer = buffer->over;
+    return buffer;
+}
+
+static void take_over(Planner *planner) {
+    for (int i = 0; i < planner->program->buffers.count; i++) {
+        Buffer *to = planner->program->buffers.items[i];
+        if (to->kind != BUFFER_TEMPORARY || !to->used) continue;
+        to->over = find_operand(planner, to);
+        if (to->over) to->over->taken = true;
+    }
+}
+
+/* ── places ───────────────────────────────────────────────────────────────────────────────── */
+
+static void add_block(Planner *planner, Buffer *buffer, int degree, int64_t size, int first, int last) {
+    for (int i = 0; buffer && i < planner->blocks.count; i++) {
+        Block *block = &planner->blocks.items[i];
+        if (block->buffer != root_of(buffer)) continue;
+        if (first < block->first) block->first = first;
+        if (last > block->last) block->last = last;
+        return;
+    }
+    LIST_PUSH(planner->arena, &planner->blocks,
+              ((Block){.buffer = buffer ? root_of(buffer) : NULL, .degree = degree, .size = size, .first = first, .last = last}));
+}
+
+/* The gradients stay until the update part has begun at least: between the parts they belong to the caller. */
+static void add_gradients(Planner *planner) {
+    const Program *program = planner->program;
+    int first = program->part[0].count, last = program->part[0].count;
+    for (int i = 0; i < program->buffers.count; i++) {
+        const Buffer *buffer = program->buffers.items[i];
+        if (buffer->kind != BUFFER_GRADIENT) continue;
+        if (buffer->first < first) first = buffer->first;
+        if (buffer->last > last) last = buffer->last;
+    }
+    if (program->gradients > 0) add_block(planner, NULL, 0, round_up(program->gradients), first, last);
+}
+
+static void add_blocks(Planner *planner) {
+    planner->blocks.count = 0;
+    add_gradients(planner);
+    for (int i = 0; i < planner->program->buffers.count; i++) {
+        Buffer *buffer = planner->program->buffers.items[i];
+        int64_t units;
+        if (buffer->kind != BUFFER_TEMPORARY || !buffer->used) continue;
+        measure(planner->module, buffer->size, &buffer->degree, &units);
+        assert(buffer->degree <= MAX_DEGREE);
+        add_block(planner, buffer, buffer->degree, units, buffer->first, buffer->last);
+    }
+}
+
+static int compare_blocks(const void *left, const void *right) {
+    const Block *a = left, *b = right;
+    if (a->size != b->size) return a->size < b->size ? 1 : -1;
+    if (a->first != b->first) return a->first < b->first ? -1 : 1;
+    return (a->buffer ? a->buffer->index : -1) - (b->buffer ? b->buffer->index : -1);
+}
+
+static bool meet(const Block *a, const Block *b) { return a->degree == b->degree && a->first <= b->last && b->first <= a->last; }
+
+/* The lowest place from `start` on that no placed block overlaps, and how far it is free. */
+static int64_t gap_from(const Planner *planner, int placed, const Block *block, int64_t start, int64_t *end) {
+    for (int i = 0; i < placed; i++) {
+        const Block *other = &planner->blocks.items[i];
+        if (!meet(other, block) || other->offset > start || other->offset + other->size <= start) continue;
+        start = other->offset + other->size;
+        i = -1;
+    }
+    *end = INT64_MAX;
+    for (int i = 0; i < placed; i++) {
+        const Block *other = &planner->blocks.items[i];
+        if (meet(other, block) && other->offset >= start && other->offset < *end) *end = other->offset;
+    }
+    return start;
+}
+
+static void place(Planner *planner, int index) {
+    Block *block = &planner->blocks.items[index];
+    int64_t best = INT64_MAX, start = 0, end = 0;
+    for (; end != INT64_MAX; start = end) {
+        start = gap_from(planner, index, block, start, &end);
+        if (end - start >= block->size && (best == INT64_MAX || end - start < best)) {
+            best = end - start;
+            block->offset = start;
+        }
+    }
+}
+
+static void keep_places(Planner *planner) {
+    for (int i = 0; i < planner->blocks.count; i++) {
+        const Block *block = &planner->blocks.items[i];
+        if (block->buffer) block->buffer->offset = block->offset;
+        else planner->program->gradients_offset = block->offset;
+    }
+    for (int i = 0; i < planner->program->buffers.count; i++) {
+        Buffer *buffer = planner->program->buffers.items[i];
+        if (buffer->kind == BUFFER_TEMPORARY) buffer->offset = root_of(buffer)->offset;
+        if (buffer->kind == BUFFER_GRADIENT) buffer->offset = planner->program->gradients_offset + buffer->place;
+    }
+}
+
+/* ── the whole ────────────────────────────────────────────────────────────────────────────── */
+
+static int64_t largest(int64_t a, int64_t b) { return a > b ? a : b; }
+
+/* How much the blocks fill, and how much must be live at one time at least. */
+static void grow_regions(const Planner *planner, Plan *plan) {
+    const int steps = planner->program->part[0].count + planner->program->part[1].count;
+    for (int i = 0; i < planner->blocks.count; i++) {
+        const Block *block = &planner->blocks.items[i];
+        plan->region[block->degree] = largest(plan->region[block->degree], block->offset + block->size);
+    }
+    for (int time = 0; time <= steps; time++) {
+        int64_t live[MAX_DEGREE + 1] = {0};
+        for (int i = 0; i < planner->blocks.count; i++) {
+            const Block *block = &planner->blocks.items[i];
+            if (block->first <= time && time <= block->last) live[block->degree] += block->size;
+        }
+        for (int d = 0; d <= MAX_DEGREE; d++) plan->bound[d] = largest(plan->bound[d], live[d]);
+    }
+}
+
+static void place_tensors(Context *context, const Module *module, Plan *plan) {
+    plan->tensor = arena_alloc(context->arena, (size_t)(module->tensors.count + 1) * sizeof *plan->tensor);
+    for (int i = 0; i < module->tensors.count; i++)
+        plan->tensor[i + 1] = plan->tensor[i] + round_up(shape_size(&module->tensors.items[i]->shape, NULL));
+    plan->tensors = plan->tensor[module->tensors.count];
+}
+
+Plan *plan(Context *context, const Module *module, const ProgramList *programs) {
+    Plan *plan = NEW(context->arena, Plan);
+    place_tensors(context, module, plan);
+    for (int i = 0; i < programs->count; i++) {
+        Planner planner = {.arena = context->arena, .module = module, .program = programs->items[i]};
+        find_lifetimes(&planner);
+        take_over(&planner);
+        add_blocks(&planner);
+        if (planner.blocks.count > 0)
+            qsort(planner.blocks.items, (size_t)planner.blocks.count, sizeof(Block), compare_blocks);
+        for (int k = 0; k < planner.blocks.count; k++) place(&planner, k);
+        keep_places(&planner);
+        grow_regions(&planner, plan);
+    }
+    return plan;
+}
+
+/* ── printing ─────────────────────────────────────────────────────────────────────────────── */
+
+static void program_plan_print(Text *to, const Module *module, const Program *program) {
+    text_add(to, "%s\n", program->name);
+    if (program->gradients > 0)
+        text_add(to, "  %8" PRId64 "              gradients [%" PRId64 "]\n", program->gradients_offset, program->gradients);
+    for (int i = 0; i < program->buffers.count; i++) {
+        const Buffer *buffer = program->buffers.items[i];
+        if (buffer->kind != BUFFER_TEMPORARY || !buffer->used) continue;
+        text_add(to, "  %8" PRId64 "%s  %3d..%-3d   %s [", buffer->offset,
+                 buffer->degree == 0 ? "    " : buffer->degree == 1 ? " n  " : buffer->degree == 2 ? " n^2" : " n^3", buffer->first,
+                 buffer->last, buffer->name);
+        poly_print(to, module, buffer->size);
+        text_add(to, "]%s%s\n", buffer->over ? " in the place of " : "", buffer->over ? buffer->over->name : "");
+    }
+}
+
+void plan_print(Text *to, const Module *module, const ProgramList *programs, const Plan *plan) {
+    text_add(to, "tensors: %" PRId64 " floats\n", plan->tensors);
+    for (int d = 0; d <= MAX_DEGREE; d++)
+        if (plan->region[d] > 0)
+            text_add(to, "arena, times n^%d: %" PRId64 " floats (lower bound %" PRId64 ")\n", d, plan->region[d], plan->bound[d]);
+    for (int i = 0; i < programs->count; i++) program_plan_print(to, module, programs->items[i]);
+}
+
+int64_t plan_bytes(const Plan *plan, int64_t batch) {
+    int64_t floats = plan->tensors, power = 1;
+    for (int d = 0; d <= MAX_DEGREE; d++, power *= batch) floats += plan->region[d] * power;
+    return floats * (int64_t)sizeof(float);
+}
