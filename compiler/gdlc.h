@@ -426,7 +426,7 @@ typedef struct Stage {
     Span span;
 } Stage;
 
-typedef struct NetInfo { const char *name; LIST(Tensor *) tensors; Span span; } NetInfo; /* for --summary */
+typedef struct NetInfo { const char *name; Span span; } NetInfo;
 
 typedef struct Module {
     const char *name;        /* the prefix of every symbol emitted */

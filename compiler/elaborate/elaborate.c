@@ -220,14 +220,24 @@ static void check_symbols(Elaborator *e) {
 
 /* ── the module ───────────────────────────────────────────────────────────────────────────── */
 
-static void elaborate_declaration(Elaborator *e, Global *global) {
-    Value value = lookup(e, e->user->scope, global->decl->name.text, global->decl->name.span);
-    switch (global->decl->kind) {
-    case DECL_NET: place_net(e, value.callable); break;
-    case DECL_EXPORT: elaborate_export(e, value.callable); break;
-    case DECL_TRAIN: elaborate_train(e, value.callable); break;
-    default: break;
+static Value global_named(Elaborator *e, const Global *global) {
+    return lookup(e, e->user->scope, global->decl->name.text, global->decl->name.span);
+}
+
+static void elaborate_kind(Elaborator *e, DeclKind kind) {
+    for (int i = 0; i < e->user->items.count; i++) {
+        const Global *global = e->user->items.items[i];
+        if (global->decl->kind != kind) continue;
+        const Callable *callable = global_named(e, global).callable;
+        if (kind == DECL_NET) place_net(e, callable);
+        else if (kind == DECL_TRAIN) elaborate_train(e, callable);
+        else elaborate_export(e, callable);
     }
+}
+
+/* What nothing has used yet is evaluated all the same, so that its mistakes are found. */
+static void elaborate_rest(Elaborator *e) {
+    for (int i = 0; i < e->user->items.count; i++) global_named(e, e->user->items.items[i]);
 }
 
 static bool is_assigned(const Module *module, const Tensor *tensor) {
@@ -269,13 +279,8 @@ static void order_tensors(Elaborator *e) {
 }
 
 static void list_nets(Elaborator *e) {
-    for (int i = 0; i < e->nets.count; i++) {
-        TensorList tensors = { 0 };
-        NetInfo info = { .name = e->nets.items[i]->name, .span = e->nets.items[i]->span };
-        place_collect(e, e->nets.items[i], &tensors);
-        for (int j = 0; j < tensors.count; j++) LIST_PUSH(e->arena, &info.tensors, tensors.items[j]);
-        LIST_PUSH(e->arena, &e->module->nets, info);
-    }
+    for (int i = 0; i < e->nets.count; i++)
+        LIST_PUSH(e->arena, &e->module->nets, ((NetInfo){ .name = e->nets.items[i]->name, .span = e->nets.items[i]->span }));
 }
 
 static int64_t largest_batch(const Module *module) {
@@ -311,7 +316,10 @@ Module *elaborate(Context *context, const DeclList *declarations) {
         if (!context->sources.items[i].prelude) LIST_PUSH(e.arena, &e.importing, context->sources.items[i].path);
     declare_all(&e, declarations);
     for (int i = 0; i < context->definitions.count; i++) define(&e, context->definitions.items[i]);
-    for (int i = 0; i < e.user->items.count; i++) elaborate_declaration(&e, e.user->items.items[i]);
+    elaborate_kind(&e, DECL_NET);
+    elaborate_kind(&e, DECL_TRAIN);
+    elaborate_kind(&e, DECL_EXPORT);
+    elaborate_rest(&e);
     if (error_count(context)) return NULL;
     check_symbols(&e);
     prune_tensors(&e);
