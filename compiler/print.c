@@ -11,6 +11,7 @@
  * on what is computed and not on what a pass happened to make on the way. */
 #include "gdlc.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,9 +35,13 @@ static int *number_nodes(Arena *arena, const Entry *entry) {
 
 /* ── Attributes ───────────────────────────────────────────────────────────────────────────── */
 
-/* The shortest decimal that reads back as the same number. */
+/* The shortest decimal that reads back as the same number; whole numbers without an exponent. */
 static void print_number(Text *to, double value) {
     char digits[40];
+    if (value == floor(value) && fabs(value) < 1e9) {
+        text_add(to, "%.0f", value);
+        return;
+    }
     for (int precision = 1; precision <= 17; precision++) {
         snprintf(digits, sizeof digits, "%.*g", precision, value);
         if (strtod(digits, NULL) == value)

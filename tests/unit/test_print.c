@@ -72,6 +72,10 @@ Test(print, numbers_are_short_and_exact) {
     cr_expect_str_eq(printed(graph_const(graph, 0.1)), "net f(x: [n, 4])\n    %0 = const 0.1  []\n    return y = %0\n");
 }
 
+Test(print, whole_numbers_have_no_exponent) {
+    cr_expect_str_eq(printed(graph_const(graph, -50)), "net f(x: [n, 4])\n    %0 = const -50  []\n    return y = %0\n");
+}
+
 Test(print, phases_show_reports_gradients_and_updates) {
     Tensor w = {.name = "encoder.kernel", .shape = {.rank = 0}};
     Node *value = graph_tensor(graph, &w);
