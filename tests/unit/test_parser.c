@@ -101,8 +101,8 @@ Test(parser, spans_cover_what_they_name)
 {
     static const char text[] = "fn f(x) = g((x + 1) * 2)";
     const Expr *call = only(text)->value, *product = call->call.arguments.items[0].value;
-    cr_expect_eq(call->span.start, strcspn(text, "g"));
-    cr_expect_eq(call->span.end, strlen(text));
+    cr_expect_eq(call->span.start, (int)strcspn(text, "g"));
+    cr_expect_eq(call->span.end, (int)strlen(text));
     cr_expect_eq(text[product->span.start], '(');
     cr_expect_eq(text[product->span.end - 1], '2');
     cr_expect_eq(text[product->binary.op_span.start], '*');
