@@ -60,7 +60,7 @@ help:
 	@echo 'make test       build and run all tests; the last line is "N passed, N failed"'
 	@echo 'make check      the same, without looking for missing packages'
 	@echo 'make sanitize   the tests under AddressSanitizer and UndefinedBehaviorSanitizer'
-	@echo 'make fuzz       feed the front end with broken models for FUZZ_SECONDS=60 (needs clang)'
+	@echo 'make fuzz       feed the compiler with broken models, each harness for FUZZ_SECONDS=60 (needs clang)'
 	@echo 'make bench      the time of a training step, beside the time of its matrix products alone'
 	@echo 'make install    into PREFIX=/usr/local, below DESTDIR; make uninstall takes it away'
 	@echo 'make clean      remove $(B)/'
@@ -91,11 +91,13 @@ sanitize:
 
 FUZZ_SECONDS ?= 60
 FUZZ := -fsanitize=fuzzer-no-link,address,undefined
-fuzz:
-	$(MAKE) B=$(B)/fuzz CC=clang CFLAGS='-O1 -g $(FUZZ)' $(B)/fuzz/fuzz_parse
-	mkdir -p $(B)/fuzz/corpus
-	$(B)/fuzz/fuzz_parse -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=2048 -artifact_prefix=$(B)/fuzz/ \
-	    $(B)/fuzz/corpus $(wildcard models tests/errors)
+FUZZERS := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+fuzz: $(FUZZERS)
+$(FUZZERS): FORCE
+	$(MAKE) B=$(B)/fuzz CC=clang CFLAGS='-O1 -g $(FUZZ)' $(B)/fuzz/$@
+	mkdir -p $(B)/fuzz/corpus/$@
+	$(B)/fuzz/$@ -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=2048 -artifact_prefix=$(B)/fuzz/ \
+	    $(B)/fuzz/corpus/$@ $(wildcard models tests/errors)
 
 install: all $(B)/gdl.pc
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include
@@ -187,7 +189,7 @@ $(B)/tests/bench/%.o: $(B)/models/%.c
 $(B)/tests/bench/%.so: $(B)/tests/bench/%.o
 	$(call say,LD $@)$(CC) $(CFLAGS) $(LDFLAGS) -shared -o $@ $^ $(BLAS_LIBS) -lm
 
-$(B)/fuzz_parse: $(B)/tests/fuzz/fuzz_parse.o $(B)/libgdlc.a
+$(FUZZERS:%=$(B)/%): $(B)/%: $(B)/tests/fuzz/%.o $(B)/libgdlc.a
 	$(call say,LD $@)$(CC) $(CFLAGS) -fsanitize=fuzzer -o $@ $^ -lm
 
 $(B)/gdl.pc: FORCE
