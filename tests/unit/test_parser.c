@@ -202,3 +202,21 @@ Test(parser, printing_keeps_every_model)
     cr_expect_gt(models, 5);
     globfree(&files);
 }
+
+/* The examples of the reference are correct: at least as far as their syntax goes. */
+Test(parser, the_reference_is_true)
+{
+    static const char start[] = "```gdl\n", end[] = "\n```";
+    size_t length;
+    int examples = 0;
+    const char *text = file_read(context.arena, "compiler/README.md", &length);
+    cr_assert_not_null(text);
+    while ((text = strstr(text, start)) != NULL) {
+        text += strlen(start);
+        parsed(text, (size_t)(strstr(text, end) + 1 - text));
+        examples++;
+    }
+    diagnostics_print(&context, stderr);
+    cr_expect_eq(error_count(&context), 0);
+    cr_expect_gt(examples, 5);
+}
