@@ -270,6 +270,10 @@ static void print_stmt(Text *to, const Stmt *stmt, int indent)
         print_maybe(to, " to ", stmt->low);
         print_maybe(to, ", ", stmt->high);
         break;
+    case STMT_AVERAGE:
+        print_values(to, stmt, "average");
+        print_maybe(to, " using ", stmt->decay);
+        break;
     case STMT_SCAN: print_scan(to, stmt, indent); break;
     case STMT_PHASE: print_phase(to, stmt, indent); break;
     }

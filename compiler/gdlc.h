@@ -201,6 +201,7 @@ typedef enum StmtKind {
     STMT_METRIC,     /* metric name = value */
     STMT_UPDATE,     /* update targets using optimizer */
     STMT_CLIP,       /* clip targets to low, high */
+    STMT_AVERAGE,    /* average targets using decay */
     STMT_PHASE       /* phase name repeat count { body } */
 } StmtKind;
 
@@ -208,10 +209,11 @@ struct Stmt {
     StmtKind kind;
     Span span;
     NameList names;      /* BIND, ASSIGN, STATE, METRIC, PHASE: what is named; one but for BIND */
-    ExprList values;     /* what stands on the right; UPDATE and CLIP: the targets */
+    ExprList values;     /* what stands on the right; UPDATE, CLIP and AVERAGE: the targets */
     Expr *shape;         /* STATE: an expression for the shape, or NULL */
     Expr *optimizer;     /* UPDATE: the expression after `using` */
     Expr *low, *high;    /* CLIP */
+    Expr *decay;         /* AVERAGE */
     Expr *repeat;        /* PHASE: the count, or NULL */
     StmtList body;       /* PHASE, SCAN */
     NameList scanned;    /* SCAN: xt, yt */
@@ -676,6 +678,12 @@ int64_t plan_bytes(const Plan *plan, int64_t batch); /* tensors and arena at tha
 /* Appends the source and the header of the model; the source includes `header`. Reports names that clash in C. */
 void emit(Context *context, const Module *module, const Options *options, const ProgramList *programs, const Plan *plan,
           const char *header, Text *source, Text *declarations);
+bool c_reserved(const char *name); /* a word of C or C++, or a name that emitted code uses itself */
+
+/* ── link.c: C → a trainer ────────────────────────────────────────────────────────────────── */
+
+/* Compiles and links the C with the runtime into the program `output`, by $CC (cc) with $CFLAGS. False after a message. */
+bool link_program(Context *context, const char *name, const Text *source, const Text *header, const char *output);
 
 /* ── The context of a compilation ─────────────────────────────────────────────────────────── */
 

@@ -23,7 +23,7 @@ static const Keyword keywords[] = {
     {"optimizer", OPTIMIZER, ROLE_DECLARATION}, {"return", RETURN, ROLE_STATEMENT}, {"state", STATE, ROLE_STATEMENT},
     {"add_loss", ADD_LOSS, ROLE_STATEMENT}, {"minimize", MINIMIZE, ROLE_STATEMENT}, {"metric", METRIC, ROLE_STATEMENT},
     {"update", UPDATE, ROLE_STATEMENT}, {"batch", BATCH, ROLE_STATEMENT}, {"epochs", EPOCHS, ROLE_STATEMENT},
-    {"phase", PHASE, ROLE_STATEMENT}, {"clip", CLIP, ROLE_STATEMENT}, {"scan", SCAN, ROLE_STATEMENT},
+    {"phase", PHASE, ROLE_STATEMENT}, {"clip", CLIP, ROLE_STATEMENT}, {"average", AVERAGE, ROLE_STATEMENT}, {"scan", SCAN, ROLE_STATEMENT},
     {"collect", COLLECT, ROLE_STATEMENT}, {"for", FOR, 0}, {"using", USING, 0}, {"repeat", REPEAT, 0}, {"to", TO, 0},
     {"as", AS, 0}, {"in", IN, 0}, {"with", WITH, 0}, {"class", CLASS, 0}};
 

@@ -28,7 +28,7 @@ int yylex(YYSTYPE *value, Span *span, Parser *parser);
 %token NUMBER NAME STRING
 %token PIPE ASSIGN EQ NE LE GE ELLIPSIS DOTDOT
 %token IMPORT LET PARAM DIM FN LAYER NET TRAIN EXPORT OPTIMIZER FOR RETURN STATE ADD_LOSS MINIMIZE METRIC UPDATE USING
-%token BATCH EPOCHS PHASE REPEAT CLIP TO AS SCAN IN WITH COLLECT CLASS
+%token BATCH EPOCHS PHASE REPEAT CLIP AVERAGE TO AS SCAN IN WITH COLLECT CLASS
 %token RESYNC /* given after an error, before the token at which a statement or declaration starts again */
 
 %type <Name> name word
@@ -141,6 +141,8 @@ statement
     | CLIP exprs TO expr ',' expr               { $$ = stmt_values(context, STMT_CLIP, @$, $2);
                                                   $$->low = $4;
                                                   $$->high = $6; }
+    | AVERAGE exprs USING expr                  { $$ = stmt_values(context, STMT_AVERAGE, @$, $2);
+                                                  $$->decay = $4; }
     | PHASE name maybe_repeat body              { $$ = stmt_phase(context, @$, $2, $3, $4); }
     ;
 
@@ -346,7 +348,7 @@ word
 
 keyword
     : IMPORT | LET | PARAM | DIM | FN | LAYER | NET | TRAIN | EXPORT | OPTIMIZER | FOR | RETURN | STATE | ADD_LOSS | MINIMIZE
-    | METRIC | UPDATE | USING | BATCH | EPOCHS | PHASE | REPEAT | CLIP | TO | AS | SCAN | IN | WITH | COLLECT | CLASS
+    | METRIC | UPDATE | USING | BATCH | EPOCHS | PHASE | REPEAT | CLIP | AVERAGE | TO | AS | SCAN | IN | WITH | COLLECT | CLASS
     ;
 
 %%

@@ -362,6 +362,27 @@ static Value run_param(Elaborator *e, Call *call) {
     return tensor ? tensor_value(latest(e, tensor), false) : poison();
 }
 
+/* The net, to be called with the running averages that an `average` statement keeps of its parameters. */
+static Value run_averaged(Elaborator *e, Call *call) {
+    Value net = call->values[0];
+    TensorList tensors = { 0 };
+    bool kept = false;
+    if (net.kind != VALUE_FUNCTION || !net.callable->decl || net.callable->decl->kind != DECL_NET) {
+        fail(e, call->spans[0], "`averaged` takes a net, but this is %s", value_text(e, net));
+        return poison();
+    }
+    place_collect(e, place_net(e, net.callable), &tensors);
+    for (int i = 0; i < tensors.count; i++) kept |= average_of(e, tensors.items[i]) != NULL;
+    if (!kept) {
+        fail(e, call->span, "no average of `%s` is kept; add `average %s using 0.999` to a train", net.callable->name, net.callable->name);
+        return poison();
+    }
+    Callable *callable = NEW(e->arena, Callable);
+    *callable = *net.callable;
+    callable->averaged = true;
+    return (Value){ .kind = VALUE_FUNCTION, .callable = callable };
+}
+
 /* d sum(y) / dx, the sum over the batch. */
 static Value run_grad(Elaborator *e, Call *call) {
     Value y, x;
@@ -425,6 +446,7 @@ const Builtin builtins[] = {
     FUNCTION("random_normal", "shape", run_random_normal),
     FUNCTION("random_orthogonal", "shape", run_random_orthogonal),
     FUNCTION("param", "shape, initial", run_param),
+    FUNCTION("averaged", "net", run_averaged),
     FUNCTION("grad", "y, x", run_grad),
 };
 

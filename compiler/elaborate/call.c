@@ -211,7 +211,11 @@ static Value call_net(Elaborator *e, const Callable *callable, Call *call) {
         place->broken = true;
         return poison();
     }
-    return call_in_place(e, callable, call, place);
+    bool outer = e->averaging;
+    e->averaging |= callable->averaged;
+    Value result = call_in_place(e, callable, call, place);
+    e->averaging = outer;
+    return result;
 }
 
 static Value call_declared(Elaborator *e, const Callable *callable, Call *call) {

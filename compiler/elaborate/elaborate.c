@@ -66,7 +66,14 @@ void fail_note(Elaborator *e, Span span, const char *format, ...) {
     if (!in_prelude(e, span)) note_at(e->context, span, "%s", message);
 }
 
+const Tensor *average_of(const Elaborator *e, const Tensor *tensor) {
+    for (int i = 0; i < e->averages.count; i++)
+        if (e->averages.items[i].of == tensor) return e->averages.items[i].average;
+    return NULL;
+}
+
 Node *latest(Elaborator *e, const Tensor *tensor) {
+    if (e->averaging && average_of(e, tensor)) tensor = average_of(e, tensor);
     for (int i = 0; i < e->building->assigned.count; i++)
         if (e->building->assigned.items[i].tensor == tensor) return e->building->assigned.items[i].value;
     return graph_tensor(graph_of(e), tensor);

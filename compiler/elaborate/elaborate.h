@@ -98,6 +98,7 @@ struct Callable {
     const Decl *decl;               /* fn, layer, net, export, optimizer; NULL for a built-in */
     const Builtin *builtin;
     Scope *scope;                   /* where its body looks up names */
+    bool averaged;                  /* a net called with the running averages of its parameters */
 };
 
 /* ── names ────────────────────────────────────────────────────────────────────────────────── */
@@ -141,6 +142,8 @@ Place *place_net(Elaborator *e, const Callable *net);                        /* 
 Place *place_enter_layer(Elaborator *e, const Callable *layer, Name hint, Span span); /* the place of this call */
 /* The tensor `name` of the owner (NULL: of the whole module), made where there is none yet; NULL after an error. */
 Tensor *place_tensor(Elaborator *e, Place *owner, TensorRole role, Name name, const Shape *shape, Value initial, Span span);
+/* A state that follows a parameter, beginning at the same value. */
+Tensor *place_follower(Elaborator *e, const char *path, const Tensor *followed, Span span);
 Value place_member(Elaborator *e, Place *place, Name name);
 typedef LIST(Tensor *) TensorList;
 void place_collect(Elaborator *e, const Place *place, TensorList *list);      /* its parameters, and those of what it owns */
@@ -150,6 +153,7 @@ void elaborate_export(Elaborator *e, const Callable *callable);
 
 typedef struct AddedLoss { Node *value, *witness; Span span; } AddedLoss;    /* add_loss: counts where the witness is used */
 typedef struct Assigned { Tensor *tensor; Node *value; Span span; } Assigned;
+typedef struct Average { const Tensor *of; Tensor *average; } Average;       /* kept by an `average` statement */
 typedef struct CallSite { const Callable *callable; Span span; struct CallSite *outer; int depth; } CallSite;
 
 /* What is particular to the entry point being elaborated. */
@@ -172,6 +176,8 @@ struct Elaborator {
     LIST(Place *) nets, stages;
     LIST(const char *) imported;    /* files that have been */
     LIST(const char *) importing;   /* the chain of imports being followed */
+    LIST(Average) averages;
+    bool averaging;                 /* within a net called by `averaged`: its parameters read as their averages */
     int streams;
 };
 
@@ -180,6 +186,7 @@ void locate(Elaborator *e, Span span);                                        /*
 void fail(Elaborator *e, Span span, const char *format, ...) __attribute__((format(printf, 3, 4)));  /* an error; inside of the prelude, at the user's call */
 void fail_note(Elaborator *e, Span span, const char *format, ...) __attribute__((format(printf, 3, 4)));
 Node *latest(Elaborator *e, const Tensor *tensor);
+const Tensor *average_of(const Elaborator *e, const Tensor *tensor);         /* NULL where none is kept */
 void assign(Elaborator *e, Tensor *tensor, Node *value, Span span);
 
 /* ── expression.c ─────────────────────────────────────────────────────────────────────────── */

@@ -90,7 +90,7 @@ static void unknown_name(Elaborator *e, Scope *scope, const char *name, Span spa
 
 static Value callable_value(Elaborator *e, const char *name, const Decl *decl, const Builtin *builtin, Scope *scope) {
     Callable *callable = NEW(e->arena, Callable);
-    *callable = (Callable){ name, decl, builtin, scope };
+    *callable = (Callable){ .name = name, .decl = decl, .builtin = builtin, .scope = scope };
     return (Value){ .kind = VALUE_FUNCTION, .callable = callable };
 }
 

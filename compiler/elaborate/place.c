@@ -205,6 +205,20 @@ Tensor *place_tensor(Elaborator *e, Place *owner, TensorRole role, Name name, co
     return tensor;
 }
 
+Tensor *place_follower(Elaborator *e, const char *path, const Tensor *followed, Span span) {
+    const RootList *roots = &e->module->init->roots;
+    for (int i = 0; i < e->module->tensors.count; i++)
+        if (strcmp(e->module->tensors.items[i]->name, path) == 0) return e->module->tensors.items[i];
+    Tensor *tensor = tensor_create(e, TENSOR_STATE, path, &followed->shape, span);
+    for (int i = 0; i < roots->count; i++) {
+        if (roots->items[i].target != followed) continue;
+        LIST_PUSH(e->arena, &e->module->init->roots,
+                  ((Root){ .kind = ROOT_ASSIGN, .name = path, .target = tensor, .value = roots->items[i].value, .span = span }));
+        break;
+    }
+    return tensor;
+}
+
 /* ── paths ────────────────────────────────────────────────────────────────────────────────── */
 
 static void unknown_member(Elaborator *e, const Place *place, Name name) {

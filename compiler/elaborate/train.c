@@ -16,7 +16,7 @@ typedef struct PhaseRun {
     LIST(Minimized) minimized;   /* scalars: means over the batch */
     LIST(Node *) minimized_values; /* what they are means of */
     int losses;                  /* `minimize` statements, right or wrong */
-    LIST(const Stmt *) updates;  /* update and clip, in order */
+    LIST(const Stmt *) updates;  /* update, clip and average, in order */
     TensorList updated;
 } PhaseRun;
 
@@ -102,7 +102,7 @@ static void run_phase_statement(PhaseRun *run, const Stmt *stmt) {
     switch (stmt->kind) {
     case STMT_MINIMIZE: run_minimize(run, stmt); break;
     case STMT_METRIC: run_metric(run, stmt); break;
-    case STMT_UPDATE: case STMT_CLIP: LIST_PUSH(run->e->arena, &run->updates, stmt); break;
+    case STMT_UPDATE: case STMT_CLIP: case STMT_AVERAGE: LIST_PUSH(run->e->arena, &run->updates, stmt); break;
     case STMT_BIND: run_statement(run->e, run->scope, stmt, &result); break;
     case STMT_BATCH: case STMT_EPOCHS:
         if (run->phase && run->phase->body.count) fail(run->e, stmt->span, "this belongs to the whole `train`, outside of its phases");
@@ -213,6 +213,28 @@ static void run_clip(PhaseRun *run, const Stmt *stmt) {
     }
 }
 
+/* average <- decay * average + (1 - decay) * value, for each parameter. */
+static void average_tensor(PhaseRun *run, Tensor *tensor, double decay, Span span) {
+    Elaborator *e = run->e;
+    Graph *g = graph_of(e);
+    Tensor *average = place_follower(e, arena_printf(e->arena, "%s.average/%s", run->stage->name, tensor->name), tensor, span);
+    Node *old = graph_binary(g, OP_MUL, graph_fill(g, decay, &tensor->shape), latest(e, average));
+    Node *new = graph_binary(g, OP_MUL, graph_fill(g, 1 - decay, &tensor->shape), latest(e, tensor));
+    assign(e, average, graph_binary(g, OP_ADD, old, new), span);
+    if (!average_of(e, tensor)) LIST_PUSH(e->arena, &e->averages, ((Average){ tensor, average }));
+}
+
+static void run_average(PhaseRun *run, const Stmt *stmt) {
+    double decay;
+    if (!to_number(run->e, evaluate(run->e, run->scope, stmt->decay, no_name), stmt->decay->span, "a decay", &decay)) return;
+    if (decay < 0 || decay >= 1) fail(run->e, stmt->decay->span, "a decay is a number from 0 to below 1, such as 0.999, but this is %g", decay);
+    for (int t = 0; t < stmt->values.count; t++) {
+        TensorList tensors = { 0 };
+        if (!collect_target(run, stmt->values.items[t], &tensors)) continue;
+        for (int i = 0; i < tensors.count; i++) average_tensor(run, tensors.items[i], decay, stmt->span);
+    }
+}
+
 static void check_updated_once(PhaseRun *run, const Update *update) {
     for (int i = 0; i < update->tensors.count; i++)
         if (contains(&run->updated, update->tensors.items[i])) {
@@ -228,8 +250,8 @@ static void run_updates(PhaseRun *run, Node *loss) {
     const char *prefix = run->phase ? arena_printf(e->arena, "%s.%s", run->stage->name, run->name) : run->stage->name;
     for (int i = 0; i < run->updates.count; i++) {
         Update update = { .stmt = run->updates.items[i] };
-        if (update.stmt->kind == STMT_CLIP) {
-            run_clip(run, update.stmt);
+        if (update.stmt->kind != STMT_UPDATE) {
+            (update.stmt->kind == STMT_CLIP ? run_clip : run_average)(run, update.stmt);
             continue;
         }
         locate(e, update.stmt->span);
@@ -362,7 +384,7 @@ static int64_t setting(Elaborator *e, const Callable *train, StmtKind kind, cons
 static void check_mixture(Elaborator *e, const Callable *train, int phases) {
     for (int i = 0; phases && i < train->decl->body.count; i++) {
         const Stmt *stmt = train->decl->body.items[i];
-        if (stmt->kind == STMT_MINIMIZE || stmt->kind == STMT_UPDATE || stmt->kind == STMT_METRIC || stmt->kind == STMT_CLIP)
+        if (stmt->kind == STMT_MINIMIZE || stmt->kind == STMT_UPDATE || stmt->kind == STMT_METRIC || stmt->kind == STMT_CLIP || stmt->kind == STMT_AVERAGE)
             fail(e, stmt->span, "`%s` has phases, so this belongs into one of them", train->name);
         for (int j = 0; stmt->kind == STMT_PHASE && j < i; j++)
             if (train->decl->body.items[j]->kind == STMT_PHASE && strcmp(train->decl->body.items[j]->names.items[0].text, stmt->names.items[0].text) == 0)
