@@ -65,17 +65,17 @@ static bool write_to(const char *path, int flags, const char *bytes, size_t leng
     return written && closed;
 }
 
-/* What exists and is not a plain file (a pipe, /dev/stdout) is written to, not replaced. */
+/* What exists and is not a plain file (a pipe, a link, /dev/stdout) is written to, not replaced. */
 static bool is_special(const char *path)
 {
     struct stat status;
-    return stat(path, &status) == 0 && !S_ISREG(status.st_mode);
+    return lstat(path, &status) == 0 && !S_ISREG(status.st_mode);
 }
 
 bool file_write(const char *path, const char *bytes, size_t length)
 {
     if (is_special(path))
-        return write_to(path, 0, bytes, length);
+        return write_to(path, O_TRUNC, bytes, length);
     size_t size = strlen(path) + 32;
     char *temporary = malloc(size);
     if (temporary == NULL)
