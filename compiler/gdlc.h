@@ -308,6 +308,13 @@ typedef struct Port {
 
 typedef struct DotAxes { int batch, contract; uint8_t a_batch[MAX_RANK], b_batch[MAX_RANK], a_contract[MAX_RANK], b_contract[MAX_RANK]; } DotAxes;
 
+enum { MAX_SPATIAL = 3 };
+
+/* Of a convolution, for each spatial axis: out[p] = sum over k of in[p * stride + k * dilation - low] * kernel[k], where the
+ * input has `spread` - 1 zeros between its elements, and `low` and `high` zeros around them (negative: elements cut off).
+ * With spread 1 a strided convolution, with stride 1 and spread above 1 a transposed one. */
+typedef struct ConvAxes { int spatial, unused; int64_t stride[MAX_SPATIAL], low[MAX_SPATIAL], high[MAX_SPATIAL], spread[MAX_SPATIAL], dilation[MAX_SPATIAL]; } ConvAxes;
+
 struct Node {
     Op op;
     int id;              /* position in the graph: inputs come before their users */
@@ -329,6 +336,7 @@ struct Node {
         struct { Dim start[MAX_RANK]; int64_t step[MAX_RANK]; } slice; /* SLICE; the sizes are in `shape` */
         struct { Dim low[MAX_RANK], high[MAX_RANK]; } pad;   /* PAD: zeros before and after, never negative */
         DotAxes dot;                                         /* DOT */
+        ConvAxes conv;                                       /* CONV */
     } attr;
 };
 
@@ -377,6 +385,8 @@ Node *graph_pad(Graph *graph, Node *x, const Dim *low, const Dim *high);
 Node *graph_flip(Graph *graph, Node *x, uint32_t axes);
 Node *graph_concat(Graph *graph, Node **parts, int count, int axis);
 Node *graph_dot(Graph *graph, Node *a, Node *b, const DotAxes *axes);       /* axes of the result: batch, free of a, free of b */
+Node *graph_conv(Graph *graph, Node *x, Node *kernel, const ConvAxes *axes); /* [b, s..., i], [k..., i, o] → [b, s'..., o] */
+int64_t conv_size(const ConvAxes *axes, int spatial, int64_t input, int64_t kernel); /* along one axis; below 1: the kernel does not fit */
 Node *graph_gather(Graph *graph, Node *table, Node *index);                 /* [v, d...], [i...] → [i..., d...] */
 Node *graph_scatter_add(Graph *graph, Node *index, Node *updates, Dim rows); /* [i...], [i..., d...] → [rows, d...] */
 Node *graph_stop(Graph *graph, Node *x);                                    /* x, with no gradient through it */

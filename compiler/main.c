@@ -47,6 +47,46 @@ static void print_graphs(Text *text, const Context *context, const Module *modul
     }
 }
 
+/* The header lies beside the source: vae.h beside vae.c. */
+static const char *header_path(Arena *arena, const char *source)
+{
+    return arena_printf(arena, "%.*sh", (int)strlen(source) - 1, source);
+}
+
+/* Writes C, to the file named and a header beside it, or the source alone to standard output; or makes the program of it. */
+static bool write_model(Context *context, const Options *options, const Module *module, const ProgramList *programs,
+                        const Plan *memory)
+{
+    Text source = {.arena = context->arena}, header = {.arena = context->arena};
+    const bool to_file = options->product == PRODUCT_C && options->output != NULL;
+    const char *path = to_file ? header_path(context->arena, options->output) : arena_printf(context->arena, "%s.h", module->name);
+    const char *slash = strrchr(path, '/');
+    emit(context, module, options, programs, memory, slash ? slash + 1 : path, &source, &header);
+    if (error_count(context) > 0)
+        return false;
+    if (options->product == PRODUCT_PROGRAM)
+        return link_program(context, module->name, &source, &header, options->output);
+    if (to_file && !file_write(path, header.bytes, header.length))
+        return fail("write", path);
+    return write_text(options, source.bytes, source.length);
+}
+
+/* The stages behind the graphs. */
+static bool compile_module(Context *context, const Options *options, const Module *module)
+{
+    Text text = {.arena = context->arena};
+    const ProgramList programs = fuse(context, module);
+    const Plan *memory = plan(context, module, &programs);
+    if (options->product == PRODUCT_C || options->product == PRODUCT_PROGRAM)
+        return write_model(context, options, module, &programs, memory);
+    if (options->product == PRODUCT_KERNELS)
+        for (int i = 0; i < programs.count; i++)
+            program_print(&text, module, programs.items[i]);
+    if (options->product == PRODUCT_PLAN || options->product == PRODUCT_MEMORY)
+        plan_print(&text, module, &programs, memory);
+    return write_text(options, text.bytes, text.length);
+}
+
 /* True when the product asked for was made and written. */
 static bool compile(Context *context, const Options *options)
 {
@@ -76,6 +116,8 @@ static bool compile(Context *context, const Options *options)
         summary_print(&text, module);
     if (options->product == PRODUCT_GRAPH)
         print_graphs(&text, context, module);
+    if (text.length == 0)
+        return compile_module(context, options, module);
     return write_text(options, text.bytes, text.length);
 }
 

@@ -90,12 +90,12 @@ static void emit_stage_row(Emit *emit, Text *to, Text *table, const Stage *stage
 
 static void emit_model(Emit *emit, Text *to) {
     const Module *module = emit->module;
-    const char *name = emit->name, *path = emit->options->input, *slash = strrchr(path, '/');
+    const char *name = emit->name;
     text_add(to, "static void *call_init(void *memory, size_t size, size_t batch, uint64_t seed) { return %s_init_batch(memory, size, batch, seed); }\n\n", name);
     text_add(to, "static gdl_clock *call_clock(void *model) { return %s_get_clock(model); }\n\n", name);
     text_add(to, "const gdl_model *%s_describe(void) {\n    static const gdl_model model = {\n", name);
     text_add(to, "        .name = \"%s\",\n        .source = \"%s\",\n        .version = \"%s\",\n        .batch = %s_BATCH_SIZE,\n", name,
-             slash ? slash + 1 : path, GDLC_VERSION, emit->upper);
+             base_name(emit->options->input), GDLC_VERSION, emit->upper);
     text_add(to, "        .tensors = %d,\n        .tensor = %s,\n", module->tensors.count, module->tensors.count ? "tensors" : "NULL");
     text_add(to, "        .functions = %d,\n        .function = %s,\n", module->functions.count, module->functions.count ? "functions" : "NULL");
     text_add(to, "        .stages = %d,\n        .stage = %s,\n", module->stages.count, module->stages.count ? "stages" : "NULL");

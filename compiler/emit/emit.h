@@ -21,6 +21,12 @@ typedef struct Emit {
 
 enum { HEADER_BYTES = 128 };     /* what lies before a model's tensors */
 
+/* ── names.c ──────────────────────────────────────────────────────────────────────────────── */
+
+const char *c_name(Arena *arena, const char *name);              /* a C identifier */
+const char *port_name(Emit *emit, const char *name);             /* as a parameter of a public function */
+const char *base_name(const char *path);                         /* without its folder */
+
 /* ── pieces.c: fragments of support/ ──────────────────────────────────────────────────────── */
 
 const char *piece(Emit *emit, const char *name);  /* how to call it: "vae_exp"; it will be emitted */
@@ -61,7 +67,7 @@ const char *loop_name(int depth);
 /* Appends the function for the step, named `name`, and returns the text of a call. */
 const char *emit_kernel(Emit *emit, Text *to, const char *name, const Step *step);
 /* A statement without loops, as lines of the program that has it. */
-void emit_inline(Emit *emit, Text *to, const Step *step, int margin);
+void emit_inline(Emit *emit, Text *to, const Program *program, const Step *step, int margin);
 const Buffer *storage(const Buffer *buffer);  /* the buffer whose place it has */
 bool mentions(const char *text, const char *word); /* as a whole identifier */
 void add_wrapped(Text *to, const char *text, int column, int width); /* a list, broken after commas */
@@ -83,9 +89,7 @@ void emit_describe(Emit *emit, Text *to);
 
 const char *parameter_list(Emit *emit, const Entry *entry);      /* ", const float *image, float *mean" */
 const char *stage_parameters(Emit *emit, const Stage *stage);
-const char *port_name(Emit *emit, const char *name);             /* as a parameter of a public function */
 const char *port_type(const Port *port);
-const char *c_name(Arena *arena, const char *name);              /* a C identifier */
 int stage_batches(const Stage *stage);                           /* how many batches an iteration reads */
 typedef struct ReportName { const char *name; bool loss; } ReportName;
 typedef LIST(ReportName) ReportNameList;

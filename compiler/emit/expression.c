@@ -109,6 +109,7 @@ static bool is_op(const Kernel *kernel, const Scalar *scalar, Op op) {
 }
 
 static const char *sum_text(Kernel *kernel, const Scalar *a, const Scalar *b) {
+    if (a->kind == SCALAR_NUMBER && b->kind != SCALAR_NUMBER) return sum_text(kernel, b, a);
     if (is_op(kernel, a, OP_NEG) && !is_op(kernel, b, OP_NEG)) return binary(kernel, b, "-", a->op.in[0], SUM);
     if (is_op(kernel, b, OP_NEG)) return binary(kernel, a, "-", b->op.in[0], SUM);
     if (b->kind == SCALAR_NUMBER && b->number < 0)

@@ -1,16 +1,8 @@
 /* The functions that a user of the model calls: making it, its nets and exports, its training steps. */
 #include "emit.h"
 
-#include <ctype.h>
 #include <inttypes.h>
 #include <string.h>
-
-const char *c_name(Arena *arena, const char *name) {
-    char *copy = arena_printf(arena, "%s%s", isdigit((unsigned char)*name) || !*name ? "model_" : "", name);
-    for (char *c = copy; *c; c++)
-        if (!isalnum((unsigned char)*c)) *c = '_';
-    return copy;
-}
 
 int64_t example_size(const Port *port) {
     const Shape example = shape_without(&port->shape, 1);
@@ -20,19 +12,6 @@ int64_t example_size(const Port *port) {
 /* ── parameters and arguments ─────────────────────────────────────────────────────────────── */
 
 const char *port_type(const Port *port) { return port->classes > 0 ? "int32_t" : "float"; }
-
-/* A name that is neither `m`, `n` or `r` nor a word of C or C++. */
-const char *port_name(Emit *emit, const char *name) {
-    static const char *const words[] = {"m", "n", "r", "code", "tick", "first", "count", "auto", "break", "case", "char", "class", "const",
-        "continue", "default", "delete", "do", "double", "else", "enum", "export", "extern", "float", "for", "friend", "goto", "if", "inline",
-        "int", "long", "namespace", "new", "operator", "private", "protected", "public", "register", "restrict", "return", "short", "signed",
-        "sizeof", "static", "struct", "switch", "template", "this", "throw", "try", "typedef", "typename", "union", "unsigned", "using",
-        "virtual", "void", "volatile", "while", "bool", "true", "false", "and", "or", "not", "xor", "asm", "catch", "explicit", "mutable"};
-    const char *plain = c_name(emit->arena, name);
-    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-        if (strcmp(words[i], plain) == 0) return arena_printf(emit->arena, "%s_", plain);
-    return plain;
-}
 
 static void add_port(Emit *emit, Text *text, const Port *port, bool output) {
     text_add(text, ", %s%s *%s", output ? "" : "const ", port_type(port), port_name(emit, port->name));

@@ -47,21 +47,30 @@ static bool taken(const Kernel *kernel, const char *name) {
         if (strcmp(kernel->names.items[i], name) == 0) return true;
     for (int i = 0; i < kernel->accesses.count; i++)
         if (strcmp(kernel->accesses.items[i].buffer->name, name) == 0) return true;
-    return false;
+    return c_reserved(name) || strcmp(name, kernel->emit->name) == 0;
 }
 
 static const char *new_name(Kernel *kernel, const char *wanted) {
     Arena *arena = kernel->emit->arena;
     const char *name = wanted;
-    for (int number = 1; taken(kernel, name); number++) name = arena_printf(arena, "%s_%d", wanted, number);
+    for (int number = 2; taken(kernel, name); number++) name = arena_printf(arena, "%s_%d", wanted, number);
     LIST_PUSH(arena, &kernel->names, name);
     return name;
 }
 
+/* A value inside loops is named with their variables: "h_ij". */
+static const char *name_in_loops(Kernel *kernel, const char *base, int depth) {
+    Text text = {.arena = kernel->emit->arena};
+    text_add(&text, "%s%s", base, depth >= 0 ? "_" : "");
+    for (int loop = 0; loop <= depth; loop++) text_add(&text, "%s", loop_name(loop));
+    return new_name(kernel, text.bytes);
+}
+
 static const char *variable_name(Kernel *kernel, const Scalar *scalar) {
-    if (scalar->node && scalar->node->label) return new_name(kernel, arena_printf(kernel->emit->arena, "%s_", c_name(kernel->emit->arena, scalar->node->label)));
-    if (scalar->kind == SCALAR_LOAD) return new_name(kernel, arena_printf(kernel->emit->arena, "%s_", buffer_text(kernel, scalar->load.buffer)));
-    return new_name(kernel, scalar->kind == SCALAR_OP ? arena_printf(kernel->emit->arena, "%s_", op_info[scalar->op.op].name) : "value_");
+    const char *base = scalar->kind == SCALAR_OP ? op_info[scalar->op.op].name : "value";
+    if (scalar->kind == SCALAR_LOAD) base = buffer_text(kernel, scalar->load.buffer);
+    else if (scalar->node && scalar->node->label) base = c_name(kernel->emit->arena, scalar->node->label);
+    return name_in_loops(kernel, base, scalar->depth);
 }
 
 static void know(Kernel *kernel, const Scalar *scalar, const char *name) {
@@ -103,11 +112,12 @@ static int references(const Kernel *kernel, const Scalar *scalar) {
 
 static bool is_compound(const Scalar *s) { return s->kind == SCALAR_OP || s->kind == SCALAR_LOAD || s->kind == SCALAR_GUARD; }
 
-static void declare(Kernel *kernel, const Scalar *scalar) {
-    const char *text = scalar_text(kernel, scalar), *name = variable_name(kernel, scalar);
-    line(kernel, "const float %s = %s;", name, text);
+static void declare_as(Kernel *kernel, const Scalar *scalar, const char *name) {
+    line(kernel, "const float %s = %s;", name, scalar_text(kernel, scalar));
     know(kernel, scalar, name);
 }
+
+static void declare(Kernel *kernel, const Scalar *scalar) { declare_as(kernel, scalar, variable_name(kernel, scalar)); }
 
 /* Declares the variables that the value's expression needs, and returns how many terms the expression then has. What stands
  * behind a guard must not be computed outside it, and gets none. */
@@ -218,11 +228,13 @@ static Accumulator *accumulator_of(Kernel *kernel, const Statement *statement) {
 }
 
 static void open_total(Kernel *kernel, const Statement *statement) {
-    const char *name = new_name(kernel, arena_printf(kernel->emit->arena, "%s_", statement->buffer->name));
+    const int depth = statement_register(statement) - 1;
+    const char *name = depth < 0 ? new_name(kernel, arena_printf(kernel->emit->arena, "%s_total", statement->buffer->name))
+                                 : name_in_loops(kernel, statement->buffer->name, depth);
     Accumulator accumulator = {.statement = statement, .total = name};
     line(kernel, "float %s = %s;", name, statement->kind == STATEMENT_ARGMAX ? "-INFINITY" : first_value(statement));
     if (statement->kind == STATEMENT_ARGMAX) {
-        accumulator.place = new_name(kernel, arena_printf(kernel->emit->arena, "%splace", name));
+        accumulator.place = new_name(kernel, arena_printf(kernel->emit->arena, "%s_place", name));
         line(kernel, "size_t %s = 0;", accumulator.place);
     }
     LIST_PUSH(kernel->emit->arena, &kernel->accumulators, accumulator);
@@ -230,7 +242,7 @@ static void open_total(Kernel *kernel, const Statement *statement) {
 
 static void open_lanes(Kernel *kernel, const Statement *statement) {
     Accumulator *accumulator = accumulator_of(kernel, statement);
-    accumulator->lanes = new_name(kernel, arena_printf(kernel->emit->arena, "%slanes", accumulator->total));
+    accumulator->lanes = new_name(kernel, arena_printf(kernel->emit->arena, "%s_lanes", accumulator->total));
     if (statement->kind == STATEMENT_SUM) line(kernel, "float %s[%d] = {0.0f};", accumulator->lanes, LANES);
     else {
         line(kernel, "float %s[%d];", accumulator->lanes, LANES);
@@ -282,8 +294,9 @@ static void close_reductions(Kernel *kernel, const Step *loop, const Step *step,
         const char *fold = piece(kernel->emit, statement->kind == STATEMENT_MAX ? "fold_max" : "fold_sum");
         const char *part = arena_printf(kernel->emit->arena, "%s(%s)", fold, accumulator->lanes);
         if (statement->kind == STATEMENT_MAX) {
-            line(kernel, "const float %s_whole = %s;", accumulator->lanes, part);
-            part = arena_printf(kernel->emit->arena, "%s_whole", accumulator->lanes);
+            const char *name = new_name(kernel, arena_printf(kernel->emit->arena, "%s_part", accumulator->total));
+            line(kernel, "const float %s = %s;", name, part);
+            part = name;
         }
         accumulate(kernel, statement, accumulator->total, part);
     }
@@ -293,7 +306,8 @@ static void close_reductions(Kernel *kernel, const Step *loop, const Step *step,
 /* ── statements and loops ─────────────────────────────────────────────────────────────────── */
 
 static void emit_store(Kernel *kernel, Statement *statement) {
-    if (statement->reused && known_name(kernel, statement->value) == NULL && is_compound(statement->value)) declare(kernel, statement->value);
+    if (statement->reused && known_name(kernel, statement->value) == NULL && is_compound(statement->value))
+        declare_as(kernel, statement->value, name_in_loops(kernel, statement->buffer->name, statement->depth - 1));
     const char *value = scalar_text(kernel, statement->value);
     if (statement->stored) line(kernel, "%s = %s;", at_text(kernel, statement), value);
     if (statement->reused) know_result(kernel, statement, value);
@@ -448,9 +462,14 @@ const char *emit_kernel(Emit *emit, Text *to, const char *name, const Step *step
     return arena_printf(emit->arena, "%s(%s);", name, arguments.bytes);
 }
 
-void emit_inline(Emit *emit, Text *to, const Step *step, int margin) {
-    Kernel kernel = {.emit = emit, .to = to, .margin = margin};
+void emit_inline(Emit *emit, Text *to, const Program *program, const Step *step, int margin) {
+    Text text = {.arena = emit->arena};
+    Kernel kernel = {.emit = emit, .to = &text, .margin = margin};
+    for (int i = 0; i < program->buffers.count; i++) LIST_PUSH(emit->arena, &kernel.names, program->buffers.items[i]->name);
     step_accesses(emit->arena, step, &kernel.accesses);
     count_step(&kernel, step);
     emit_statement(&kernel, step->statement, false);
+    const bool variables = strchr(text.bytes, '\n')[1] != '\0';
+    if (variables) text_add(to, "%*s{\n%s%*s}\n", margin, "", text.bytes, margin, "");
+    else text_add(to, "%s", text.bytes);
 }

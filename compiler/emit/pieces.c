@@ -41,28 +41,36 @@ const char *piece(Emit *emit, const char *name) {
     return arena_printf(emit->arena, "%s_%s", emit->name, name);
 }
 
-/* Text up to `end` with `support` replaced by the model's name. */
+static size_t word_length(const char *text) {
+    size_t length = 0;
+    while (isalnum((unsigned char)text[length]) || text[length] == '_') length++;
+    return length;
+}
+
+/* Text up to `end`, with the model's name for `support`; a variable that is called like the model gets another name. */
 static void copy_renamed(const Emit *emit, Text *to, const char *from, const char *end) {
+    const size_t prefix = strlen("support");
     while (from < end) {
-        const char *next = strstr(from, "support_");
-        if (next == NULL || next > end) next = end;
-        text_bytes(to, from, (size_t)(next - from));
-        if (next == end) return;
-        text_add(to, "%s_", emit->name);
-        from = next + strlen("support_");
+        const size_t length = word_length(from);
+        if (length == 0) text_bytes(to, from++, 1);
+        else if (strncmp(from, "support_", prefix + 1) == 0) text_add(to, "%s%.*s", emit->name, (int)(length - prefix), from + prefix);
+        else text_add(to, "%.*s%s", (int)length, from, same_word(from, emit->name) ? "_" : "");
+        from += length;
     }
 }
 
 /* A piece without its first line; the comment there, if it goes on, begins on the second. */
 static void copy_piece(const Emit *emit, Text *to, const char *at) {
     const char *end = strstr(at, "\n/*** "), *body = strchr(at, '\n') + 1;
-    if (end == NULL) end = at + strlen(at) - 1;
+    if (end == NULL) end = at + strlen(at);
+    while (end[-1] == '\n') end--;
     text_add(to, "\n");
     if (strncmp(body, " * ", 3) == 0) {
         text_add(to, "/* ");
         body += 3;
     }
-    copy_renamed(emit, to, body, end + 1);
+    copy_renamed(emit, to, body, end);
+    text_add(to, "\n");
 }
 
 void emit_pieces(Emit *emit, Text *to) {

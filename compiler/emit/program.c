@@ -20,9 +20,9 @@ const char *shape_comment(Emit *emit, const Shape *shape) {
 /* No path, so that the output does not depend on where the compiler ran. */
 const char *place_comment(Emit *emit, const Node *node) {
     if (node == NULL || node->span.end <= 0 || node->span.file >= emit->context->sources.count) return "";
-    const char *path = emit->context->sources.items[node->span.file].path, *slash = strrchr(path, '/');
+    const char *path = emit->context->sources.items[node->span.file].path;
     const Position position = source_position(emit->context, node->span.file, node->span.start);
-    return arena_printf(emit->arena, "   %s:%d", slash ? slash + 1 : path, position.line);
+    return arena_printf(emit->arena, "   %s:%d", base_name(path), position.line);
 }
 
 static const char *value_comment(Emit *emit, const Buffer *buffer) {
@@ -38,13 +38,13 @@ static void add_written(Emit *emit, const Step *step, Text *text, const Node **n
     }
 }
 
-static void comment_loops(Emit *emit, Text *to, const Step *step) {
+static void comment_loops(Emit *emit, Text *to, const Step *step, int margin) {
     Text written = {.arena = emit->arena};
     const Node *node = NULL;
     add_written(emit, step, &written, &node);
     text_add(&written, "%s", place_comment(emit, node));
-    text_add(to, "    /* ");
-    add_wrapped(to, written.bytes, 7, WIDTH);
+    text_add(to, "%*s/* ", margin, "");
+    add_wrapped(to, written.bytes, margin + 3, WIDTH);
     text_add(to, " */\n");
 }
 
@@ -53,7 +53,8 @@ static void comment_loops(Emit *emit, Text *to, const Step *step) {
 static const char *integer_text(Emit *emit, const Poly *poly) {
     int64_t value;
     if (poly_constant(poly, &value)) return arena_printf(emit->arena, "%" PRId64, value);
-    return arena_printf(emit->arena, "(int)(%s)", poly_text(emit, poly));
+    const char *text = poly_text(emit, poly);
+    return arena_printf(emit->arena, strchr(text, ' ') ? "(int)(%s)" : "(int)%s", text);
 }
 
 /* A distance between rows; rows of which there is only one are as far apart as they are long. */
@@ -156,14 +157,17 @@ static bool written_in(const AccessList *accesses, const Buffer *buffer) {
 }
 
 static const char *buffer_place(Emit *emit, const Buffer *buffer) {
-    Text text = {.arena = emit->arena};
-    if (buffer->kind == BUFFER_TENSOR) text_add(&text, "m->tensors + %" PRId64, emit->plan->tensor[buffer->tensor->index]);
-    else if (buffer->kind == BUFFER_REPORT) text_add(&text, "report + %" PRId64, buffer->place);
-    else {
-        text_add(&text, "m->region_%d + %" PRId64, buffer->degree, buffer->offset);
-        for (int d = 0; d < buffer->degree; d++) text_add(&text, " * m->capacity");
+    const char *base = arena_printf(emit->arena, "m->region_%d", buffer->degree), *power = "";
+    int64_t offset = buffer->offset;
+    if (buffer->kind == BUFFER_TENSOR) {
+        base = "m->tensors";
+        offset = emit->plan->tensor[buffer->tensor->index];
+    } else if (buffer->kind == BUFFER_REPORT) {
+        base = "report";
+        offset = buffer->place;
     }
-    return text.bytes;
+    for (int d = 0; d < buffer->degree; d++) power = arena_printf(emit->arena, "%s * m->capacity", power);
+    return offset == 0 ? base : arena_printf(emit->arena, "%s + %" PRId64 "%s", base, offset, power);
 }
 
 static void emit_pointers(Emit *emit, Text *to, const Program *program, const AccessList *accesses, const char *body) {
@@ -182,17 +186,17 @@ bool program_draws(const Program *program, int part) {
     return false;
 }
 
-static void emit_step(Emit *emit, Text *kernels, Text *body, const char *name, const Step *step, int *number) {
+static void emit_step(Emit *emit, Text *kernels, Text *body, const Program *program, const char *name, const Step *step, int *number) {
     switch (step->kind) {
     case STEP_GEMM: emit_gemm_step(emit, body, &step->gemm); break;
     case STEP_DRAW: emit_draw(emit, body, &step->draw); break;
     case STEP_STATEMENT:
-        comment_loops(emit, body, step);
-        emit_inline(emit, body, step, 4);
+        comment_loops(emit, body, step, 4);
+        emit_inline(emit, body, program, step, 4);
         break;
     case STEP_LOOP:
-        comment_loops(emit, body, step);
-        comment_loops(emit, kernels, step);
+        comment_loops(emit, body, step, 4);
+        comment_loops(emit, kernels, step, 0);
         const char *call = emit_kernel(emit, kernels, arena_printf(emit->arena, "loop_%s_%d", name + strlen("run_"), ++*number), step);
         text_add(body, "    ");
         add_wrapped(body, call, 8, WIDTH);
@@ -226,7 +230,7 @@ static void emit_part(Emit *emit, Text *to, const Program *program, int part, co
     int number = 0;
     for (int i = 0; i < program->part[part].count; i++) {
         step_accesses(emit->arena, program->part[part].items[i], &accesses);
-        emit_step(emit, to, &body, name, program->part[part].items[i], &number);
+        emit_step(emit, to, &body, program, name, program->part[part].items[i], &number);
     }
     if (body.length == 0) text_add(&body, "%s", "");
     emit_pointers(emit, &pointers, program, &accesses, body.bytes);

@@ -15,6 +15,19 @@ static void mark(bool *needed, const Node *node) {
     for (int i = 0; i < node->arity; i++) mark(needed, node->in[i]);
 }
 
+/* The update part has no inputs: what depends on them, other than through a gradient, belongs to the first part. */
+static void mark_readers(Fuse *fuse) {
+    const Entry *entry = fuse->entry;
+    bool *reads = arena_alloc(fuse->arena, (size_t)entry->graph->nodes.count * sizeof *reads);
+    for (int i = 0; i < entry->graph->nodes.count; i++) {
+        const Node *node = entry->graph->nodes.items[i];
+        reads[i] = node->op == OP_INPUT;
+        for (int k = 0; k < node->arity; k++) reads[i] = reads[i] || reads[node->in[k]->id];
+        for (int k = 0; k < entry->gradients.count; k++) reads[i] = reads[i] && entry->gradients.items[k] != node;
+        if (fuse->live[i] && reads[i]) fuse->early[i] = true;
+    }
+}
+
 static void mark_needed(Fuse *fuse) {
     const Entry *entry = fuse->entry;
     const size_t count = (size_t)entry->graph->nodes.count;
@@ -29,6 +42,7 @@ static void mark_needed(Fuse *fuse) {
         mark(fuse->live, entry->gradients.items[i]);
         mark(fuse->early, entry->gradients.items[i]);
     }
+    mark_readers(fuse);
 }
 
 static void lower_stored(Fuse *fuse, int part) {
@@ -45,8 +59,7 @@ static void lower_gradients(Fuse *fuse) {
         const Node *node = fuse->entry->gradients.items[i];
         Buffer *buffer = fuse->stored[node->id];
         if (!buffer || buffer->kind != BUFFER_GRADIENT || buffer->place >= 0) {
-            buffer = buffer_new(fuse, BUFFER_GRADIENT, "gradient", &node->shape);
-            buffer->node = node;
+            buffer = buffer_of_gradient(fuse, i);
             lower_copy(fuse, buffer, node, PART_BACKWARD);
         }
         buffer->place = fuse->program->gradients;

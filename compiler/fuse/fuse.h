@@ -51,6 +51,7 @@ int scalar_divisions(const Scalar *scalar); /* how many its addresses need */
 void choose_stored(Fuse *fuse);
 Buffer *buffer_new(Fuse *fuse, BufferKind kind, const char *name, const Shape *shape);
 Buffer *buffer_of_node(Fuse *fuse, BufferKind kind, const Node *node);  /* named after the node */
+Buffer *buffer_of_gradient(Fuse *fuse, int k);                        /* named after the parameter */
 Buffer *buffer_of_tensor(Fuse *fuse, const Tensor *tensor);
 
 /* ── lower.c: stored nodes → statements in loops ──────────────────────────────────────────── */

@@ -29,16 +29,7 @@ static bool is_movement(const Node *node) { return op_info[node->op].class == CL
 /* ── names of buffers: C identifiers, unique in a program ─────────────────────────────────── */
 
 static bool name_taken(const Fuse *fuse, const char *name) {
-    static const char *const words[] = {
-        "auto", "break", "case", "char", "const", "continue", "default", "do", "double", "else", "enum", "extern", "float",
-        "for", "goto", "if", "inline", "int", "long", "register", "restrict", "return", "short", "signed", "sizeof", "static",
-        "struct", "switch", "typedef", "union", "unsigned", "void", "volatile", "while", "exp", "log", "sin", "cos", "tanh",
-        "erf", "pow", "sqrt", "abs", "floor", "round", "i", "j", "k", "l", "p", "q", "r", "s", "m", "n", "clock", "report",
-        "arena", "lane", "block", "class", "new", "delete", "this", "template", "private", "public", "namespace", "operator",
-        "try", "catch", "throw", "bool", "true", "false", "virtual", "using", "typename", "friend", "protected", "explicit",
-        "export", "mutable", "asm", "and", "or", "not", "xor", "signbit", "isnan", "isinf", "y0", "y1", "j0", "j1", "jn", "yn"};
-    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-        if (strcmp(words[i], name) == 0) return true;
+    if (c_reserved(name) || strcmp(name, fuse->module->name) == 0) return true;
     for (int i = 0; i < fuse->program->buffers.count; i++)
         if (strcmp(fuse->program->buffers.items[i]->name, name) == 0) return true;
     for (int i = 0; i < fuse->module->symbols.count; i++)
@@ -50,7 +41,8 @@ static const char *unique_name(const Fuse *fuse, const char *wanted) {
     char *base = arena_copy(fuse->arena, wanted, strlen(wanted));
     for (char *c = base; *c; c++)
         if (!isalnum((unsigned char)*c)) *c = '_';
-    const char *name = base;
+    const char *name = base, *module = fuse->module->name;
+    if (strncmp(base, module, strlen(module)) == 0) name = base = arena_printf(fuse->arena, "%s_value", base); /* not a function */
     for (int number = 2; name_taken(fuse, name); number++) name = arena_printf(fuse->arena, "%s_%d", base, number);
     return name;
 }
@@ -98,7 +90,9 @@ static void store(Fuse *fuse, const Node *node) {
     if (fuse->stored[node->id] == NULL) fuse->stored[node->id] = buffer_of_node(fuse, BUFFER_TEMPORARY, node);
 }
 
+/* Every input has a buffer, read or not: it is a parameter of the function. */
 static void store_leaves(Fuse *fuse) {
+    for (int i = 0; i < fuse->entry->inputs.count; i++) buffer_of_input(fuse, fuse->entry->inputs.items[i]);
     for (int i = 0; i < fuse->entry->graph->nodes.count; i++) {
         const Node *node = fuse->entry->graph->nodes.items[i];
         if (!fuse->live[i]) continue;
@@ -107,12 +101,32 @@ static void store_leaves(Fuse *fuse) {
     }
 }
 
+/* The parameter that the k-th gradient updates: gradients are in the order of the parameters. */
+static const Tensor *updated_parameter(const Fuse *fuse, int k) {
+    for (int i = 0; i < fuse->module->tensors.count; i++) {
+        const Tensor *tensor = fuse->module->tensors.items[i];
+        bool assigned = false;
+        for (int r = 0; r < fuse->entry->roots.count; r++)
+            assigned = assigned || (fuse->entry->roots.items[r].kind == ROOT_ASSIGN && fuse->entry->roots.items[r].target == tensor);
+        if (assigned && tensor->role == TENSOR_PARAM && k-- == 0) return tensor;
+    }
+    return NULL;
+}
+
+Buffer *buffer_of_gradient(Fuse *fuse, int k) {
+    const Node *node = fuse->entry->gradients.items[k];
+    const Tensor *tensor = updated_parameter(fuse, k);
+    Buffer *buffer = buffer_new(fuse, BUFFER_GRADIENT, tensor ? arena_printf(fuse->arena, "d_%s", tensor->name) : "gradient", &node->shape);
+    buffer->node = node;
+    return buffer;
+}
+
 /* A gradient that is stored already (a leaf, or the same as another) is copied to its place by fuse.c. */
 static void store_gradients(Fuse *fuse) {
     for (int i = 0; i < fuse->entry->gradients.count; i++) {
         const Node *node = fuse->entry->gradients.items[i];
         if (fuse->stored[node->id] || op_info[node->op].class == CLASS_LEAF) continue;
-        fuse->stored[node->id] = buffer_of_node(fuse, BUFFER_GRADIENT, node);
+        fuse->stored[node->id] = buffer_of_gradient(fuse, i);
     }
 }
 
@@ -128,11 +142,22 @@ static void store_outputs(Fuse *fuse) {
     }
 }
 
+/* "kernel" of "encoder.hidden.kernel", "v" of "autoencoder.rmsprop.v/encoder.hidden.kernel". */
+static const char *last_part(Arena *arena, const Tensor *tensor) {
+    const char *name = tensor->name, *slash = strchr(name, '/'), *end = slash ? slash : name + strlen(name), *start = end;
+    while (start > name && start[-1] != '.') start--;
+    return arena_copy(arena, start, (size_t)(end - start));
+}
+
 /* New values of tensors are all computed before the first is written (fuse.c copies them). */
 static void store_assigned(Fuse *fuse) {
     for (int i = 0; i < fuse->entry->roots.count; i++) {
         const Root *root = &fuse->entry->roots.items[i];
-        if (root->kind == ROOT_ASSIGN && op_info[root->value->op].class != CLASS_LEAF) store(fuse, root->value);
+        if (root->kind != ROOT_ASSIGN || fuse->stored[root->value->id] || op_info[root->value->op].class == CLASS_LEAF) continue;
+        const char *name = arena_printf(fuse->arena, "%s_new", last_part(fuse->arena, root->target));
+        Buffer *buffer = buffer_new(fuse, BUFFER_TEMPORARY, name, &root->value->shape);
+        buffer->node = root->value;
+        fuse->stored[root->value->id] = buffer;
     }
 }
 

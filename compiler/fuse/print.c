@@ -1,0 +1,125 @@
+/* Programs as text, for --emit kernels: loops, statements, matrix products and draws in order. */
+#include "fuse.h"
+
+typedef struct Printer { Text *to; const Module *module; int margin; } Printer;
+
+static void print_scalar(Printer *printer, const Scalar *s);
+
+static void print_poly(Printer *printer, const Poly *poly) { poly_print(printer->to, printer->module, poly); }
+
+static void print_index(Printer *printer, const Index *index) {
+    for (int i = 0; i < index->count; i++) {
+        const Atom *atom = index->term[i].atom;
+        text_add(printer->to, i ? " + " : "");
+        if (!poly_is(index->term[i].factor, 1)) {
+            text_add(printer->to, "(");
+            print_poly(printer, index->term[i].factor);
+            text_add(printer->to, ") ");
+        }
+        if (atom->kind == ATOM_LOOP) text_add(printer->to, "i%d", atom->depth);
+        else if (atom->kind == ATOM_VALUE) print_scalar(printer, atom->value);
+        else {
+            text_add(printer->to, "(");
+            print_index(printer, atom->index);
+            text_add(printer->to, atom->kind == ATOM_DIV ? ") / (" : ") %% (");
+            print_poly(printer, atom->by);
+            text_add(printer->to, ")");
+        }
+    }
+    if (index->count > 0 && index->constant->count == 0) return;
+    text_add(printer->to, index->count ? " + " : "");
+    print_poly(printer, index->constant);
+}
+
+static void print_guard(Printer *printer, const Scalar *s) {
+    text_add(printer->to, "(");
+    print_poly(printer, s->guard.low);
+    text_add(printer->to, " <= ");
+    print_index(printer, s->guard.index);
+    text_add(printer->to, " < ");
+    print_poly(printer, s->guard.high);
+    text_add(printer->to, " ? ");
+    print_scalar(printer, s->guard.yes);
+    text_add(printer->to, " : ");
+    print_scalar(printer, s->guard.no);
+    text_add(printer->to, ")");
+}
+
+static void print_scalar(Printer *printer, const Scalar *s) {
+    static const char *const clocks[] = {"step", "epoch", "lr_scale"};
+    switch (s->kind) {
+    case SCALAR_NUMBER: text_add(printer->to, "%g", s->number); break;
+    case SCALAR_LOAD:
+        text_add(printer->to, "%s[", s->load.buffer->name);
+        print_index(printer, s->load.at);
+        text_add(printer->to, "]");
+        break;
+    case SCALAR_OP:
+        text_add(printer->to, "%s(", op_info[s->op.op].name);
+        for (int i = 0; i < s->op.arity; i++) {
+            text_add(printer->to, i ? ", " : "");
+            print_scalar(printer, s->op.in[i]);
+        }
+        text_add(printer->to, ")");
+        break;
+    case SCALAR_INDEX: print_index(printer, s->index); break;
+    case SCALAR_SIZE: print_poly(printer, s->size); break;
+    case SCALAR_CLOCK: text_add(printer->to, "%s", clocks[s->clock]); break;
+    case SCALAR_GUARD: print_guard(printer, s); break;
+    case SCALAR_RESULT: text_add(printer->to, "%s", s->result->buffer->name); break;
+    }
+}
+
+static void print_statement(Printer *printer, const Statement *statement) {
+    static const char *const kinds[] = {"", "sum ", "max ", "argmax ", "scatter "};
+    text_add(printer->to, "%*s%s", printer->margin, "", statement->buffer->name);
+    if (statement->stored) {
+        text_add(printer->to, "[");
+        print_index(printer, statement->at);
+        text_add(printer->to, "]");
+    }
+    text_add(printer->to, " = %s", kinds[statement->kind]);
+    print_scalar(printer, statement->value);
+    text_add(printer->to, "\n");
+}
+
+static void print_gemm(Printer *printer, const Gemm *gemm) {
+    text_add(printer->to, "%*s%s = %s @ %s, [", printer->margin, "", gemm->c->name, gemm->a->name, gemm->b->name);
+    print_poly(printer, gemm->m);
+    text_add(printer->to, ", ");
+    print_poly(printer, gemm->n);
+    text_add(printer->to, "] over ");
+    print_poly(printer, gemm->k);
+    for (int i = 0; i < gemm->loops; i++) {
+        text_add(printer->to, i ? ", " : ", for each of ");
+        print_poly(printer, gemm->loop[i].extent);
+    }
+    text_add(printer->to, "\n");
+}
+
+static void print_step(Printer *printer, const Step *step) {
+    switch (step->kind) {
+    case STEP_LOOP:
+        text_add(printer->to, "%*sfor i%d < ", printer->margin, "", step->loop.depth);
+        print_poly(printer, step->loop.extent);
+        text_add(printer->to, "\n");
+        printer->margin += 2;
+        for (int i = 0; i < step->loop.body.count; i++) print_step(printer, step->loop.body.items[i]);
+        printer->margin -= 2;
+        break;
+    case STEP_STATEMENT: print_statement(printer, step->statement); break;
+    case STEP_GEMM: print_gemm(printer, &step->gemm); break;
+    case STEP_DRAW:
+        text_add(printer->to, "%*s%s = draw, stream %d\n", printer->margin, "", step->draw.buffer->name, step->draw.node->attr.rand.stream);
+    }
+}
+
+void program_print(Text *to, const Module *module, const Program *program) {
+    static const char *const parts[] = {"", ", update"};
+    for (int part = 0; part < PART_COUNT; part++) {
+        Printer printer = {.to = to, .module = module, .margin = 2};
+        if (part > 0 && program->part[part].count == 0) continue;
+        text_add(to, "%s%s:\n", program->name, parts[part]);
+        for (int i = 0; i < program->part[part].count; i++) print_step(&printer, program->part[part].items[i]);
+    }
+}
