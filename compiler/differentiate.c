@@ -224,6 +224,57 @@ RULE(dot) {
                                             x->b_contract, x->a_contract, false));
 }
 
+/* ── the convolution ──────────────────────────────────────────────────────────────────────── */
+
+/* The adjoint of the input: d, spread by the stride, convolved with the kernel turned around and its channels exchanged. */
+static Node *conv_input_adjoint(Graph *g, const Node *node, Node *d) {
+    const ConvAxes *axes = &node->attr.conv;
+    const Shape *in = &node->in[0]->shape, *out = &node->shape;
+    Node *kernel = node->in[1];
+    ConvAxes back = { .spatial = axes->spatial };
+    uint8_t order[MAX_RANK] = { 0 };
+    for (int i = 0; i < axes->spatial; i++) {
+        int64_t reach = (kernel->shape.dim[i].base - 1) * axes->dilation[i];
+        back.stride[i] = axes->spread[i];
+        back.spread[i] = axes->stride[i];
+        back.dilation[i] = axes->dilation[i];
+        back.low[i] = reach - axes->low[i];
+        back.high[i] = (in->dim[i + 1].base - 1) * axes->spread[i] - (out->dim[i + 1].base - 1) * axes->stride[i] + axes->low[i];
+        order[i] = (uint8_t)i;
+    }
+    order[axes->spatial] = (uint8_t)(axes->spatial + 1);
+    order[axes->spatial + 1] = (uint8_t)axes->spatial;
+    Node *turned = graph_flip(g, kernel, (1u << axes->spatial) - 1);
+    return graph_conv(g, d, graph_permute(g, turned, order), &back);
+}
+
+/* The adjoint of the kernel: the input convolved with d over the batch; stride and dilation change places. */
+static Node *conv_kernel_adjoint(Graph *g, const Node *node, Node *d) {
+    const ConvAxes *axes = &node->attr.conv;
+    const Shape *in = &node->in[0]->shape, *kernel = &node->in[1]->shape;
+    int last = axes->spatial + 1;
+    ConvAxes across = { .spatial = axes->spatial };
+    uint8_t to_batch[MAX_RANK] = { 0 }, to_kernel[MAX_RANK] = { 0 };
+    for (int i = 0; i < axes->spatial; i++) {
+        int64_t spread = (in->dim[i + 1].base - 1) * axes->spread[i] + 1, reach = (d->shape.dim[i + 1].base - 1) * axes->stride[i] + 1;
+        across.stride[i] = axes->dilation[i];
+        across.dilation[i] = axes->stride[i];
+        across.spread[i] = axes->spread[i];
+        across.low[i] = axes->low[i];
+        across.high[i] = (kernel->dim[i].base - 1) * axes->dilation[i] + reach - spread - axes->low[i];
+        to_batch[i + 1] = to_kernel[i] = (uint8_t)(i + 1);
+    }
+    to_batch[0] = (uint8_t)last;                       /* [b, s..., i] → [i, s..., b] */
+    to_kernel[last - 1] = 0, to_kernel[last] = (uint8_t)last; /* [b, s..., o] → [s..., b, o]; and [i, k..., o] → [k..., i, o] */
+    Node *product = graph_conv(g, graph_permute(g, node->in[0], to_batch), graph_permute(g, d, to_kernel), &across);
+    return graph_permute(g, product, to_kernel);
+}
+
+RULE(conv) {
+    if (wants(adjoints, node->in[0])) contribute(adjoints, node->in[0], conv_input_adjoint(adjoints->graph, node, d));
+    if (wants(adjoints, node->in[1])) contribute(adjoints, node->in[1], conv_kernel_adjoint(adjoints->graph, node, d));
+}
+
 /* ── indexing ─────────────────────────────────────────────────────────────────────────────── */
 
 RULE(gather) {

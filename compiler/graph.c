@@ -292,6 +292,30 @@ Node *graph_dot(Graph *graph, Node *a, Node *b, const DotAxes *axes) {
     return intern(graph, &draft);
 }
 
+int64_t conv_size(const ConvAxes *axes, int spatial, int64_t input, int64_t kernel) {
+    int64_t spread = (input - 1) * axes->spread[spatial] + 1 + axes->low[spatial] + axes->high[spatial];
+    int64_t reach = (kernel - 1) * axes->dilation[spatial] + 1;
+    return spread < reach ? 0 : (spread - reach) / axes->stride[spatial] + 1;
+}
+
+Node *graph_conv(Graph *graph, Node *x, Node *kernel, const ConvAxes *axes) {
+    int spatial = axes->spatial;
+    assert(x->shape.rank == spatial + 2 && kernel->shape.rank == spatial + 2);
+    assert(dim_equal(x->shape.dim[spatial + 1], kernel->shape.dim[spatial]));
+    Shape shape = { .rank = spatial + 2 };
+    shape.dim[0] = x->shape.dim[0];
+    for (int i = 0; i < spatial; i++) {
+        int64_t size = conv_size(axes, i, x->shape.dim[i + 1].base, kernel->shape.dim[i].base);
+        assert(size > 0);
+        shape.dim[i + 1] = dim_const(size);
+    }
+    shape.dim[spatial + 1] = kernel->shape.dim[spatial + 1];
+    Node *in[] = { x, kernel };
+    Node draft = draft_of(OP_CONV, &shape, 2, in);
+    draft.attr.conv = *axes;
+    return intern(graph, &draft);
+}
+
 Node *graph_gather(Graph *graph, Node *table, Node *index) {
     Shape shape = index->shape;
     assert(table->shape.rank >= 1 && shape.rank + table->shape.rank - 1 <= MAX_RANK);

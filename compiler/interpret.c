@@ -408,6 +408,36 @@ static void run_dot(const Run *run, const Node *node, double *out) {
     }
 }
 
+/* One product of a convolution: the element of the spread and padded input under element `k` of the kernel, or 0. */
+static double conv_operand(const Run *run, const Node *node, const Grid *in, const int64_t *out, const int64_t *k) {
+    const ConvAxes *axes = &node->attr.conv;
+    int64_t from[MAX_RANK] = {out[0]};
+    for (int i = 0; i < axes->spatial; i++) {
+        int64_t at = out[i + 1] * axes->stride[i] + k[i] * axes->dilation[i] - axes->low[i];
+        if (at < 0 || at % axes->spread[i] != 0 || at / axes->spread[i] >= in->size[i + 1])
+            return 0;
+        from[i + 1] = at / axes->spread[i];
+    }
+    from[axes->spatial + 1] = k[axes->spatial];
+    return operand(run, node, 0)[ravel(in, from)];
+}
+
+static void run_conv(const Run *run, const Node *node, double *out) {
+    Grid in = grid_of(run, &node->in[0]->shape), kernel = grid_of(run, &node->in[1]->shape), to = grid_of(run, &node->shape);
+    int last = node->attr.conv.spatial + 1;
+    int64_t products = 1, index[MAX_RANK], k[MAX_RANK];
+    for (int i = 0; i < last; i++)
+        products *= kernel.size[i];
+    for (int64_t i = 0, size = count_of(run, node); i < size; i++) {
+        unravel(&to, i, index);
+        out[i] = 0;
+        for (int64_t p = 0; p < products; p++) {
+            unravel(&kernel, p * kernel.size[last] + index[last], k);
+            out[i] += conv_operand(run, node, &in, index, k) * operand(run, node, 1)[ravel(&kernel, k)];
+        }
+    }
+}
+
 /* ── Indexing by value ────────────────────────────────────────────────────────────────────── */
 
 static void run_gather(const Run *run, const Node *node, double *out) {
@@ -438,6 +468,7 @@ static void run_node(const Run *run, const Node *node, double *out) {
         [OP_ARGMAX] = run_argmax,   [OP_RESHAPE] = run_reshape, [OP_PERMUTE] = run_permute,
         [OP_EXPAND] = run_expand,   [OP_SLICE] = run_slice,     [OP_PAD] = run_pad,
         [OP_FLIP] = run_flip,       [OP_CONCAT] = run_concat,   [OP_DOT] = run_dot,
+        [OP_CONV] = run_conv,
         [OP_GATHER] = run_gather,   [OP_SCATTER_ADD] = run_scatter_add, [OP_STOP] = run_reshape,
     };
     if (special[node->op])

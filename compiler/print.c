@@ -103,6 +103,25 @@ static void print_clock(Text *to, const Node *node) {
     text_add(to, " %s", names[node->attr.clock]);
 }
 
+/* One word for each attribute that is not the usual one, with a number for each spatial axis. */
+static void print_spatial(Text *to, const char *word, const int64_t *values, int count, int64_t usual) {
+    bool unusual = false;
+    for (int i = 0; i < count; i++)
+        unusual |= values[i] != usual;
+    if (unusual)
+        text_add(to, " %s", word);
+    for (int i = 0; unusual && i < count; i++)
+        text_add(to, "%s %lld", i ? "," : "", (long long)values[i]);
+}
+
+static void print_conv(Text *to, const ConvAxes *axes) {
+    print_spatial(to, "stride", axes->stride, axes->spatial, 1);
+    print_spatial(to, "low", axes->low, axes->spatial, 0);
+    print_spatial(to, "high", axes->high, axes->spatial, 0);
+    print_spatial(to, "spread", axes->spread, axes->spatial, 1);
+    print_spatial(to, "dilation", axes->dilation, axes->spatial, 1);
+}
+
 static void print_attributes(Text *to, const Node *node) {
     switch (node->op) {
     case OP_CONST: text_add(to, " "); print_number(to, node->attr.value); break;
@@ -128,6 +147,7 @@ static void print_attributes(Text *to, const Node *node) {
         print_pairs(to, "batch", node->attr.dot.a_batch, node->attr.dot.b_batch, node->attr.dot.batch);
         print_pairs(to, "contract", node->attr.dot.a_contract, node->attr.dot.b_contract, node->attr.dot.contract);
         break;
+    case OP_CONV: print_conv(to, &node->attr.conv); break;
     default: break; /* the operation and its operands say all */
     }
 }

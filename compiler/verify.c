@@ -246,6 +246,25 @@ static const char *rule_dot(const Checker *checker, const Node *node) {
     return NULL;
 }
 
+static const char *rule_conv(const Checker *checker, const Node *node) {
+    (void)checker;
+    const Shape *x = &node->in[0]->shape, *kernel = &node->in[1]->shape;
+    const ConvAxes *axes = &node->attr.conv;
+    int last = axes->spatial + 1;
+    if (axes->spatial < 1 || axes->spatial > MAX_SPATIAL || x->rank != last + 1 || kernel->rank != last + 1 || node->shape.rank != last + 1)
+        return "has operands and a result with two axes more than it has spatial ones";
+    if (!dim_equal(x->dim[last], kernel->dim[last - 1]) || !dim_equal(node->shape.dim[last], kernel->dim[last]) ||
+        !dim_equal(node->shape.dim[0], x->dim[0]))
+        return "has the channels of its input in the kernel, and those of the kernel in its result";
+    for (int i = 0; i < axes->spatial; i++) {
+        if (!dim_is_const(x->dim[i + 1]) || !dim_is_const(kernel->dim[i]) || axes->stride[i] < 1 || axes->spread[i] < 1 || axes->dilation[i] < 1)
+            return "has constant spatial sizes, and strides and dilations above 0";
+        if (!dim_equal(node->shape.dim[i + 1], dim_const(conv_size(axes, i, x->dim[i + 1].base, kernel->dim[i].base))))
+            return "has the size that stride, padding and dilation make";
+    }
+    return NULL;
+}
+
 static const char *rule_gather(const Checker *checker, const Node *node) {
     (void)checker;
     const Shape *table = &node->in[0]->shape;
@@ -269,7 +288,7 @@ static const char *rule_of(const Checker *checker, const Node *node) {
         [OP_RAND] = rule_rand,        [OP_SIZE] = rule_size,     [OP_CLOCK] = rule_clock,     [OP_SUM] = rule_reduce,
         [OP_MAX] = rule_reduce,       [OP_ARGMAX] = rule_argmax, [OP_RESHAPE] = rule_reshape, [OP_PERMUTE] = rule_permute,
         [OP_EXPAND] = rule_expand,    [OP_SLICE] = rule_slice,   [OP_PAD] = rule_pad,         [OP_FLIP] = rule_flip,
-        [OP_CONCAT] = rule_concat,    [OP_DOT] = rule_dot,       [OP_GATHER] = rule_gather,   [OP_SCATTER_ADD] = rule_scatter_add,
+        [OP_CONCAT] = rule_concat,    [OP_DOT] = rule_dot,       [OP_CONV] = rule_conv,     [OP_GATHER] = rule_gather,   [OP_SCATTER_ADD] = rule_scatter_add,
         [OP_STOP] = rule_elementwise,
     };
     Rule *rule = rules[node->op];

@@ -155,6 +155,30 @@ static Node *build_dot_self(Trial *trial) {
     return graph_dot(trial->graph, x, x, &axes);
 }
 
+static Node *conv(Trial *trial, Shape x, Shape kernel, ConvAxes axes) {
+    Node *input = variable(trial, x);
+    return graph_conv(trial->graph, input, variable(trial, kernel), &axes);
+}
+
+static Node *build_conv_line(Trial *trial) {
+    return conv(trial, SHAPE(-1, 5, 2), SHAPE(3, 2, 2), (ConvAxes){.spatial = 1, .stride = {1}, .low = {1}, .high = {1}, .spread = {1}, .dilation = {1}});
+}
+
+/* Keras's padding `same` at stride 2 on an even size: nothing before, one after. */
+static Node *build_conv_strided(Trial *trial) {
+    return conv(trial, SHAPE(-1, 4, 5, 1), SHAPE(3, 2, 1, 2),
+                (ConvAxes){.spatial = 2, .stride = {2, 3}, .low = {0, 1}, .high = {1, 0}, .spread = {1, 1}, .dilation = {1, 1}});
+}
+
+static Node *build_conv_transposed(Trial *trial) {
+    return conv(trial, SHAPE(-1, 3, 1), SHAPE(3, 1, 2), (ConvAxes){.spatial = 1, .stride = {1}, .low = {2}, .high = {1}, .spread = {2}, .dilation = {1}});
+}
+
+/* A dilated kernel, an end of the input that no output reads, and an element cut off at the other. */
+static Node *build_conv_dilated(Trial *trial) {
+    return conv(trial, SHAPE(-1, 9, 1), SHAPE(2, 1, 1), (ConvAxes){.spatial = 1, .stride = {2}, .low = {-1}, .high = {1}, .spread = {1}, .dilation = {3}});
+}
+
 /* ── Indexing: rows named twice, never, and out of range ──────────────────────────────────── */
 
 static Node *indices(Trial *trial, Shape shape) {
@@ -203,6 +227,8 @@ static const Case cases[] = {
     {OP_CONCAT, build_concat, 0, 0},         {OP_CONCAT, build_concat_batch, 0, 0}, {OP_CONCAT, build_concat_same, 0, 0},
     {OP_DOT, build_dot_matmul, 0, 0},        {OP_DOT, build_dot_outer, 0, 0},       {OP_DOT, build_dot_over_batch, 0, 0},
     {OP_DOT, build_dot_batched, 0, 0},       {OP_DOT, build_dot_crossed, 0, 0},     {OP_DOT, build_dot_self, 0, 0},
+    {OP_CONV, build_conv_line, 0, 0},        {OP_CONV, build_conv_strided, 0, 0},   {OP_CONV, build_conv_transposed, 0, 0},
+    {OP_CONV, build_conv_dilated, 0, 0},
     {OP_GATHER, build_gather, 0, 0},         {OP_SCATTER_ADD, build_scatter_add, 0, 0},
 };
 enum { CASES = sizeof cases / sizeof *cases };
