@@ -39,13 +39,12 @@ static void interrupt(int signal) {
     interrupted = 1;
 }
 
-/* The first signal asks, the second ends the process as usual. */
-static void catch_signals(void) {
-    struct sigaction action = {.sa_handler = interrupt, .sa_flags = (int)SA_RESETHAND};
+/* The first signal asks, the second ends the process as usual. What the parent chose to ignore stays ignored. */
+static void catch_signal(int signal) {
+    struct sigaction old, action = {.sa_handler = interrupt, .sa_flags = (int)SA_RESETHAND};
     sigemptyset(&action.sa_mask);
-    interrupted = 0;
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
+    if (sigaction(signal, NULL, &old) == 0 && old.sa_handler != SIG_IGN)
+        sigaction(signal, &action, NULL);
 }
 
 /* ── Which stages ── */
@@ -373,7 +372,9 @@ static int prepare(Training *training, gdl_error *error) {
 
 static int train_stages(Training *training, gdl_error *error) {
     int result = 0;
-    catch_signals();
+    interrupted = 0;
+    catch_signal(SIGINT);
+    catch_signal(SIGTERM);
     for (size_t i = training->first; i < training->stages && !result; i++) {
         training->saved = false;
         result = train_stage(training, i, error);

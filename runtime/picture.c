@@ -36,12 +36,18 @@ typedef struct Canvas {
     png_bytep pixels;
 } Canvas;
 
-/* So many columns that the picture comes out about as wide as high. */
+/* So many columns that the picture comes out about as wide as high; a third more or fewer where that fills the last row. */
 static size_t square_columns(const gdl_grid *grid) {
     double tiles = (double)(grid->count * grid->sets);
-    size_t columns = (size_t)ceil(sqrt(tiles * (double)grid->height / (double)grid->width) - 1e-9);
-    columns = columns ? columns : 1;
-    return columns < grid->count ? columns : grid->count;
+    size_t square = (size_t)ceil(sqrt(tiles * (double)grid->height / (double)grid->width) - 1e-9);
+    square = square < 1 ? 1 : square < grid->count ? square : grid->count;
+    for (size_t off = 0; off <= square / 3; off++) {
+        if (grid->count % (square + off) == 0)
+            return square + off;
+        if (grid->count % (square - off) == 0)
+            return square - off;
+    }
+    return square;
 }
 
 /* Pixels of so many tiles of so many values, with their gaps. 0 where they are too many for a picture. */
