@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-enum { END_OF_FILE = 0, MAX_ERRORS = 50 /* more, and it is no text in this language */ };
+enum { END_OF_FILE = 0, MAX_ERRORS = 50 /* of one file: more, and it is no text in this language */ };
 
 int yylex(YYSTYPE *value, Span *span, Parser *parser);
 
@@ -236,7 +236,7 @@ static Token take_token(Parser *parser)
 int yylex(YYSTYPE *value, Span *span, Parser *parser)
 {
     (void)value; /* tokens have none */
-    if (error_count(parser->context) >= MAX_ERRORS)
+    if (error_count(parser->context) >= parser->error_limit)
         stop(parser);
     if (parser->recovering && !parser->stopped) {
         resynchronise(parser);
@@ -270,7 +270,8 @@ void parse(Context *context, int file, DeclList *declarations)
     int errors = error_count(context), count = declarations->count;
     Token start = {YYUNDEF, {file, 0, 0}};
     Parser parser = {.context = context, .file = file, .text = context->sources.items[file].text,
-                     .declarations = declarations, .resumed = -1, .previous = start, .current = start, .held = start};
+                     .declarations = declarations, .previous = start, .current = start, .held = start, .resumed = -1,
+                     .error_limit = errors + MAX_ERRORS};
     if (!is_text(context, file))
         return;
     scanner_open(&parser);

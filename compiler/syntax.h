@@ -22,6 +22,7 @@ typedef struct Parser {
     int closing;             /* `}` still to be given after a recovery */
     Token held;              /* given after them */
     int resumed;             /* offset of the token where the last recovery ended */
+    int error_limit;         /* error_count at which the file is given up */
     bool stopped;            /* nothing more is read or reported */
 } Parser;
 
