@@ -7,7 +7,8 @@
 #
 #     tests/golden.sh [--renew] [FOLDER/NAME...]      all cases without a name; --renew writes what is printed now
 #
-# A model without any of these is imported by others. Paths are printed relative to the case's folder.
+# A new case starts with an empty file of that ending, renewed and read with care. A model without any of these is imported by
+# others. Paths are printed relative to the case's folder.
 root=$(cd "$(dirname "$0")/.." && pwd) || exit 1
 case ${B:=build} in /*) ;; *) B=$root/$B ;; esac
 ulimit -t 20 # seconds of one case: a compiler that hangs fails
