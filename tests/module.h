@@ -1,4 +1,4 @@
-/* From text to a module of graphs within the process, for tests that look at graphs. */
+/* Modules of graphs within the process, for tests that look at graphs. */
 #ifndef TESTS_MODULE_H
 #define TESTS_MODULE_H
 
@@ -17,6 +17,18 @@ static inline Module *module_of(Context *context, int file) {
         module = elaborate(context, &declarations);
     diagnostics_print(context, stdout);
     return module;
+}
+
+static inline void simplify_entries(Context *context, Module *module) {
+    simplify(context, module->init);
+    for (int i = 0; i < module->functions.count; i++)
+        simplify(context, module->functions.items[i]);
+    for (int i = 0; i < module->stages.count; i++) {
+        const Stage *stage = module->stages.items[i];
+        for (int p = 0; p < stage->phases.count; p++)
+            simplify(context, stage->phases.items[p].entry);
+        simplify(context, stage->evaluate);
+    }
 }
 
 #endif

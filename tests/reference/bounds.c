@@ -2,7 +2,8 @@
  * computes a bound of the first one's error: what its operands' errors make of it, plus the rounding of the operation
  * itself. So no tolerance has to be guessed for a model, and a comparison is as strict as its arithmetic allows.
  *
- * Rounding in long sums is taken to grow with the square root of their length, as it does in practice. */
+ * In sums, errors are taken to be independent of each other, as they nearly are: their squares add up, and the rounding of
+ * a sum grows with the square root of its length. Sums of worst cases would say nothing after a few layers. */
 #include "bounds.h"
 
 #include <math.h>
@@ -132,10 +133,12 @@ static Node *bound_elementwise(Analysis *analysis, Node *node) {
 
 /* ── Sums ─────────────────────────────────────────────────────────────────────────────────── */
 
+static Node *square(Graph *g, Node *x) { return mul(g, x, x); }
+static Node *root(Graph *g, Node *x) { return graph_unary(g, OP_SQRT, x); }
+
 /* epsilon times the square root of the number of terms times the sum of their sizes. */
 static Node *sum_rounding(Graph *g, Node *sizes, Node *terms) {
-    Node *grown = graph_unary(g, OP_SQRT, terms);
-    return scaled(g, epsilon, mul(g, sizes, graph_expand(g, grown, &sizes->shape, (UINT32_C(1) << sizes->shape.rank) - 1)));
+    return scaled(g, epsilon, mul(g, sizes, graph_expand(g, root(g, terms), &sizes->shape, (UINT32_C(1) << sizes->shape.rank) - 1)));
 }
 
 static Node *bound_sum(Graph *g, Node *node, Node *r) {
@@ -143,7 +146,7 @@ static Node *bound_sum(Graph *g, Node *node, Node *r) {
     for (int i = 0; i < x->shape.rank; i++)
         if (node->attr.axes >> i & 1)
             terms = mul(g, terms, graph_size(g, x->shape.dim[i]));
-    return add(g, graph_sum(g, r, node->attr.axes), sum_rounding(g, graph_sum(g, size_of(g, x), node->attr.axes), terms));
+    return add(g, root(g, graph_sum(g, square(g, r), node->attr.axes)), sum_rounding(g, graph_sum(g, size_of(g, x), node->attr.axes), terms));
 }
 
 static Node *bound_dot(Graph *g, Node *node, Node *ra, Node *rb) {
@@ -151,8 +154,19 @@ static Node *bound_dot(Graph *g, Node *node, Node *ra, Node *rb) {
     Node *a = size_of(g, node->in[0]), *b = size_of(g, node->in[1]), *terms = graph_const(g, 1);
     for (int i = 0; i < axes->contract; i++)
         terms = mul(g, terms, graph_size(g, node->in[0]->shape.dim[axes->a_contract[i]]));
-    Node *carried = add(g, graph_dot(g, a, rb, axes), graph_dot(g, ra, add(g, b, rb), axes));
-    return add(g, carried, sum_rounding(g, graph_dot(g, a, b, axes), terms));
+    Node *from_b = graph_dot(g, square(g, a), square(g, rb), axes);
+    Node *from_a = graph_dot(g, square(g, ra), square(g, add(g, b, rb)), axes);
+    return add(g, root(g, add(g, from_a, from_b)), sum_rounding(g, graph_dot(g, a, b, axes), terms));
+}
+
+static Node *bound_conv(Graph *g, Node *node, Node *rx, Node *rk) {
+    const ConvAxes *axes = &node->attr.conv;
+    Node *x = size_of(g, node->in[0]), *k = size_of(g, node->in[1]), *terms = graph_const(g, 1);
+    for (int i = 0; i <= axes->spatial; i++)
+        terms = mul(g, terms, graph_size(g, k->shape.dim[i]));
+    Node *from_k = graph_conv(g, square(g, x), square(g, rk), axes);
+    Node *from_x = graph_conv(g, square(g, rx), square(g, add(g, k, rk)), axes);
+    return add(g, root(g, add(g, from_x, from_k)), sum_rounding(g, graph_conv(g, x, k, axes), terms));
 }
 
 static Node *everywhere(Graph *g, Node *x, const Node *node) {
@@ -162,7 +176,7 @@ static Node *everywhere(Graph *g, Node *x, const Node *node) {
 
 static Node *bound_scatter_add(Graph *g, Node *node, Node *index, Node *updates) {
     Node *sizes = graph_scatter_add(g, node->in[0], size_of(g, node->in[1]), node->shape.dim[0]);
-    Node *carried = graph_scatter_add(g, node->in[0], updates, node->shape.dim[0]);
+    Node *carried = root(g, graph_scatter_add(g, node->in[0], square(g, updates), node->shape.dim[0]));
     Node *terms = graph_sum(g, like(g, 1, node->in[0]), (UINT32_C(1) << node->in[0]->shape.rank) - 1);
     return add(g, add(g, carried, sum_rounding(g, sizes, terms)), scaled(g, anything, everywhere(g, index, node)));
 }
@@ -207,6 +221,7 @@ static Node *bound_of(Analysis *analysis, Node *node) {
     case OP_MAX: return graph_max(g, a, node->attr.axes);
     case OP_ARGMAX: return bound_argmax(g, node, a);
     case OP_DOT: return bound_dot(g, node, a, b);
+    case OP_CONV: return bound_conv(g, node, a, b);
     case OP_GATHER: return bound_gather(g, node, a, b);
     case OP_SCATTER_ADD: return bound_scatter_add(g, node, a, b);
     default: return bound_moved(analysis, node); /* movement moves errors along with values; so does `stop` */

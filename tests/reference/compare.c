@@ -186,7 +186,7 @@ static int64_t batches_of(const Stage *stage) {
     int64_t batches = 0;
     for (int i = 0; i < stage->phases.count; i++)
         batches += stage->phases.items[i].reads ? stage->phases.items[i].repeat : 0;
-    return batches;
+    return batches > 0 ? batches : 1;
 }
 
 /* All phases of one iteration; each run of one that reads takes the next batch. Reports are those of a phase's last run. */

@@ -13,7 +13,7 @@ typedef struct Comparison {
     double low, high;            /* of inputs */
     unsigned random;             /* state of the generator of inputs */
     int passed, failed;          /* arrays of results compared */
-    int64_t values, loose;       /* elements compared; those whose bound says little */
+    int64_t values, loose;       /* elements compared; those with bounds above 1 %, or above 0.01 */
 } Comparison;
 
 /* Compares first values, every function with several numbers of examples, and some steps and evaluations of every stage.

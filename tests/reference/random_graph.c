@@ -369,7 +369,8 @@ static void add_scatter_add(Maker *m) {
     rows.rank = outer;
     const int64_t symbols[8] = {RANDOM_CAPACITY};
     double count = (double)shape_size(&rows, symbols);
-    Node *sums = graph_scatter_add(m->graph, indices(m, &rows), updates, dim_const(1 + choose(m, 4)));
+    Node *index = indices(m, &rows);
+    Node *sums = graph_scatter_add(m->graph, index, updates, dim_const(1 + choose(m, 4)));
     if (small(&sums->shape))
         keep(m, sums, size_of(m, updates) * count);
 }

@@ -1,0 +1,47 @@
+#!/bin/sh
+# Emitted code beside the reference interpreter: random graphs, and every model of models/.
+#
+#     tests/reference/run.sh [MODULES]     random modules, of ten graphs each; 10 without a number
+B=${B:-build}
+CC=${CC:-cc}
+modules=${1:-10}
+programs=$B/tests/reference
+folder=$(mktemp -d) || exit 1
+trap 'rm -rf "$folder"' EXIT
+passed=0
+failed=0
+
+# Adds up the last line of a program's output, and shows the lines before it.
+count() {
+    sed '$d' "$1" | head -n 40
+    result=$(tail -n 1 "$1")
+    case $result in
+    *" passed, "*" failed") passed=$((passed + ${result%% passed*})) rest=${result#*, } failed=$((failed + ${rest%% failed})) ;;
+    *) echo "$result" && failed=$((failed + 1)) ;;
+    esac
+}
+
+# library NAME: makes NAME.so of all NAME*.c in the folder.
+library() {
+    $CC -std=c11 -O2 -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror $CFLAGS_EMITTED -shared -fPIC -I"$B/include" \
+        $(pkg-config --cflags openblas) -o "$folder/$1.so" "$folder/$1"*.c $(pkg-config --libs openblas) -lm
+}
+
+"$programs/test_simplify" > "$folder/log" 2>&1
+count "$folder/log"
+
+"$programs/test_random" emit "$folder" 1 "$modules" > "$folder/log" 2>&1 && library m >> "$folder/log" 2>&1 &&
+    "$programs/test_random" check "$folder/m.so" 1 "$modules" > "$folder/log" 2>&1
+count "$folder/log"
+rm -f "$folder"/m*
+
+for model in models/*.gdl; do
+    name=$(basename "$model" .gdl)
+    "$B/gdlc" "$model" -o "$folder/$name.c" > "$folder/log" 2>&1 && library "$name" >> "$folder/log" 2>&1 &&
+        "$programs/test_models" "$model" "$folder/$name.so" "$name" > "$folder/log" 2>&1
+    count "$folder/log"
+    rm -f "$folder/$name".*
+done
+
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]
