@@ -349,7 +349,7 @@ static void emit_body(Kernel *kernel, const Step *loop, bool lanes) {
     kernel->names.count = names;
 }
 
-static void open_blocks(Kernel *kernel, const char *variable, const Poly *turns) {
+static void open_blocks(Kernel *kernel, const Poly *turns) {
     int64_t constant;
     const char *extent = poly_text(kernel->emit, turns), *width = arena_printf(kernel->emit->arena, "%d", LANES);
     line(kernel, "for (size_t block = 0; block < %s; block += %d) {", extent, LANES);
@@ -359,7 +359,6 @@ static void open_blocks(Kernel *kernel, const char *variable, const Poly *turns)
         line(kernel, "const size_t width = %s - block < %d ? %s - block : %d;", extent, LANES, extent, LANES);
     }
     line(kernel, "for (size_t lane = 0; lane < %s; lane++) {", width);
-    line(kernel, "%*sconst size_t %s = block + lane;", INDENT, "", variable);
 }
 
 /* A variable that nothing in the body mentions would be a warning. */
@@ -372,6 +371,20 @@ bool mentions(const char *text, const char *word) {
     return false;
 }
 
+/* The block's lanes; a body that sums what does not depend on the loop does without its variable. */
+static void emit_blocks(Kernel *kernel, const Step *loop) {
+    Text *to = kernel->to, body = {.arena = kernel->emit->arena};
+    open_blocks(kernel, loop->loop.extent);
+    kernel->to = &body;
+    emit_body(kernel, loop, true);
+    kernel->to = to;
+    if (mentions(body.bytes, loop_name(loop->loop.depth)))
+        line(kernel, "%*sconst size_t %s = block + lane;", INDENT, "", loop_name(loop->loop.depth));
+    text_bytes(to, body.bytes, body.length);
+    line(kernel, "}");
+    kernel->margin -= INDENT;
+}
+
 static void emit_loop(Kernel *kernel, const Step *loop) {
     const char *variable = loop_name(loop->loop.depth);
     const bool lanes = in_lanes(loop);
@@ -379,12 +392,8 @@ static void emit_loop(Kernel *kernel, const Step *loop) {
     step_accesses(kernel->emit->arena, loop, &accesses);
     hoist_step(kernel, loop, loop->loop.depth, &accesses);
     open_reductions(kernel, loop, loop, lanes);
-    if (lanes) {
-        open_blocks(kernel, variable, loop->loop.extent);
-        emit_body(kernel, loop, true);
-        line(kernel, "}");
-        kernel->margin -= INDENT;
-    } else {
+    if (lanes) emit_blocks(kernel, loop);
+    else {
         const char *extent = poly_text(kernel->emit, loop->loop.extent);
         line(kernel, "for (size_t %s = 0; %s < %s; %s++) {", variable, variable, extent, variable);
         emit_body(kernel, loop, false);
@@ -462,14 +471,24 @@ const char *emit_kernel(Emit *emit, Text *to, const char *name, const Step *step
     return arena_printf(emit->arena, "%s(%s);", name, arguments.bytes);
 }
 
+static void add_indented(Text *to, const char *text, int margin) {
+    for (const char *end; *text; text = end) {
+        end = strchr(text, '\n') + 1;
+        text_add(to, "%*s%.*s", margin, "", (int)(end - text), text);
+    }
+}
+
+/* In a block of its own where it needs variables. */
 void emit_inline(Emit *emit, Text *to, const Program *program, const Step *step, int margin) {
     Text text = {.arena = emit->arena};
-    Kernel kernel = {.emit = emit, .to = &text, .margin = margin};
+    Kernel kernel = {.emit = emit, .to = &text};
     for (int i = 0; i < program->buffers.count; i++) LIST_PUSH(emit->arena, &kernel.names, program->buffers.items[i]->name);
     step_accesses(emit->arena, step, &kernel.accesses);
     count_step(&kernel, step);
+    if (step->statement->kind == STATEMENT_SCATTER) clear_memory(&kernel, NULL, step->statement);
     emit_statement(&kernel, step->statement, false);
-    const bool variables = strchr(text.bytes, '\n')[1] != '\0';
-    if (variables) text_add(to, "%*s{\n%s%*s}\n", margin, "", text.bytes, margin, "");
-    else text_add(to, "%s", text.bytes);
+    const bool block = strchr(text.bytes, '\n')[1] != '\0';
+    if (block) text_add(to, "%*s{\n", margin, "");
+    add_indented(to, text.bytes, block ? margin + INDENT : margin);
+    if (block) text_add(to, "%*s}\n", margin, "");
 }

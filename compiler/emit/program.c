@@ -204,14 +204,22 @@ static void emit_step(Emit *emit, Text *kernels, Text *body, const Program *prog
     }
 }
 
-/* The caller's arrays, under the names that the program gives them. */
+static const Buffer *buffer_of_port(const Program *program, BufferKind kind, const Port *port) {
+    for (int i = 0; i < program->buffers.count; i++)
+        if (program->buffers.items[i]->kind == kind && program->buffers.items[i]->port == port) return program->buffers.items[i];
+    return NULL;
+}
+
+/* The caller's arrays in the order of the entry, under the names that the program gives them. */
 static void add_ports(const Program *program, Text *parameters) {
-    for (int kind = BUFFER_INPUT; kind <= BUFFER_OUTPUT; kind++)
-        for (int i = 0; i < program->buffers.count; i++) {
-            const Buffer *buffer = program->buffers.items[i];
-            if ((int)buffer->kind != kind) continue;
-            text_add(parameters, ", %s%s *%s", kind == BUFFER_INPUT ? "const " : "", buffer_type(buffer), buffer->name);
-        }
+    const Entry *entry = program->entry;
+    for (int i = 0; i < entry->inputs.count; i++) {
+        const Buffer *buffer = buffer_of_port(program, BUFFER_INPUT, entry->inputs.items[i]);
+        text_add(parameters, ", const %s *%s", buffer_type(buffer), buffer->name);
+    }
+    for (int i = 0; i < entry->roots.count; i++)
+        if (entry->roots.items[i].kind == ROOT_OUTPUT)
+            text_add(parameters, ", float *%s", buffer_of_port(program, BUFFER_OUTPUT, entry->roots.items[i].port)->name);
 }
 
 static void emit_unused(Text *to, const char *parameters, const char *body) {

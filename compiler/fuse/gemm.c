@@ -90,6 +90,7 @@ static bool in_place(Fuse *fuse, const Axes *axes, const Node *node, int side, O
     }
     const Scalar *value = scalar_at(fuse, node, at);
     if (value->kind != SCALAR_LOAD || !index_affine(value->load.at)) return false;
+    if (value->load.buffer->kind == BUFFER_INPUT && value->load.buffer->port->classes > 0) return false; /* integers */
     *operand = (Operand){.buffer = value->load.buffer, .at = value->load.at,
                          .free = distance(fuse, axes, value->load.at, first, last),
                          .contracted = distance(fuse, axes, value->load.at, axes->contracted, axes->count)};

@@ -68,10 +68,12 @@ static int count_divisions(Fuse *fuse, const Task *task, uint32_t joined) {
     return scalar_divisions(task_value(fuse, task, loops.at)) + scalar_divisions(address);
 }
 
-/* Whether the loops k and k + 1 are of one kind: both reduced or not, both run-time or constant; a single turn joins any. */
-static bool may_join(const Fuse *fuse, const Task *task, int k) {
+/* Whether the loop k and the one after it, with what that is joined with, are of one kind: both reduced or not, both of run-time
+ * or both of constant length. A single turn joins any. */
+static bool may_join(const Fuse *fuse, const Task *task, int k, uint32_t joined) {
     int64_t value;
     const Poly *a = source_extent(fuse, task, k), *b = source_extent(fuse, task, k + 1);
+    for (int i = k + 1; joined >> i & 1; i++) b = poly_mul(fuse->arena, b, source_extent(fuse, task, i + 1));
     if ((task->reduced >> task->order[k] & 1) != (task->reduced >> task->order[k + 1] & 1)) return false;
     return poly_is(a, 1) || poly_is(b, 1) || poly_constant(a, &value) == poly_constant(b, &value);
 }
@@ -80,7 +82,7 @@ static Loops choose_loops(Fuse *fuse, const Task *task) {
     uint32_t joined = 0;
     const int divisions = count_divisions(fuse, task, joined);
     for (int k = task->source->shape.rank - 2; k >= 0; k--)
-        if (may_join(fuse, task, k) && count_divisions(fuse, task, joined | 1u << k) <= divisions) joined |= 1u << k;
+        if (may_join(fuse, task, k, joined) && count_divisions(fuse, task, joined | 1u << k) <= divisions) joined |= 1u << k;
     return make_loops(fuse, task, joined);
 }
 
