@@ -439,6 +439,8 @@ const Builtin builtins[] = {
     FUNCTION("iota", "size", run_iota),
     FUNCTION("classes", "label", run_classes),
     FUNCTION("gather", "table, index", run_gather),
+    FUNCTION("conv", "x, kernel, strides?, low?, high?, spread?, dilation?", run_conv),
+    FUNCTION("windows", "x, size, strides?, low?, high?", run_windows),
     FUNCTION("scatter", "index, values, rows", run_scatter),
     FUNCTION("examples", "x", run_examples),
     FUNCTION("example_index", "x", run_example_index),

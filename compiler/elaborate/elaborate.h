@@ -11,6 +11,7 @@
  *     expression.c   expressions
  *     tensor.c       broadcasting, products, reductions, slices: from per-example meaning to graph nodes
  *     builtin.c      the table of built-in functions
+ *     spatial.c      those over spatial axes
  *     place.c        who owns which tensor: nets, layers, paths
  *     port.c         inputs and outputs of entry points
  *     train.c        stages and phases
@@ -242,6 +243,11 @@ Dim batch_of(Value tensor);
 
 extern const Builtin builtins[];
 extern const int builtin_count;
+
+/* ── spatial.c ────────────────────────────────────────────────────────────────────────────── */
+
+Value run_conv(Elaborator *e, Call *call);
+Value run_windows(Elaborator *e, Call *call);
 
 /* ── train.c ──────────────────────────────────────────────────────────────────────────────── */
 
