@@ -43,5 +43,11 @@ check "and the message says what is wanted" grep -q 'takes a number from 1 to' "
 check "a folder that cannot be made is an error" fails garments /dev/null/x
 check "and the message says why" grep -q 'Not a directory' "$temporary/errors"
 
+demo() { DEMO=$temporary/demo COUNT=1200 examples/demo.sh 1 > "$temporary/demo.log" 2>&1 || { cat "$temporary/demo.log"; false; }; }
+check "the demo runs" demo
+for picture in garments reconstructions generated interpolation; do
+    check "the demo made $picture.png" test -s "$temporary/demo/$picture.png"
+done
+
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

@@ -1,5 +1,6 @@
 #!/bin/sh
-# The models and what models/README.md says of them: every model is in its table, with the parameters that `gdlc --summary` counts.
+# The models and what is written about them: every model is in the table of models/README.md, with the parameters that `gdlc --summary`
+# counts, and the model that README.md shows is models/vae.gdl.
 gdlc=${B:-build}/gdlc
 passed=0 failed=0
 
@@ -19,6 +20,8 @@ done
 for name in $(sed -n 's/^| `\([a-z_0-9]*\.gdl\)` |.*/\1/p' models/README.md); do
     [ -e "models/$name" ] || report "$name" "models/README.md has a row for it, but there is no such model"
 done
+if awk '/^```$/ { if (inside) exit; inside = 1; next } inside' README.md | cmp -s - models/vae.gdl; then report README.md ""
+else report README.md "the model that it shows is not that of models/vae.gdl"; fi
 
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]
