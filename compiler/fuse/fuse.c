@@ -24,7 +24,7 @@ static void mark_readers(Fuse *fuse) {
         reads[i] = node->op == OP_INPUT;
         for (int k = 0; k < node->arity; k++) reads[i] = reads[i] || reads[node->in[k]->id];
         for (int k = 0; k < entry->gradients.count; k++) reads[i] = reads[i] && entry->gradients.items[k] != node;
-        if (fuse->live[i] && reads[i]) fuse->early[i] = true;
+        if (fuse->live[i] && reads[i]) mark(fuse->early, node);
     }
 }
 
