@@ -145,9 +145,8 @@ static const char *op_text(Kernel *kernel, const Scalar *s, int *level) {
     case OP_NEG: *level = UNARY; return arena_printf(arena, "-%s", text_at(kernel, in[0], PRIMARY));
     case OP_LT: case OP_LE: case OP_EQ: *level = TERNARY; return arena_printf(arena, "%s ? 1.0f : 0.0f", condition_text(kernel, s));
     case OP_SELECT:
-        *level = TERNARY;
-        return arena_printf(arena, "%s ? %s : %s", condition_text(kernel, in[0]), text_at(kernel, in[1], COMPARISON),
-                            text_at(kernel, in[2], TERNARY));
+        return arena_printf(arena, "%s(%s, %s, %s)", piece(kernel->emit, "select"), condition_text(kernel, in[0]), scalar_text(kernel, in[1]),
+                            scalar_text(kernel, in[2]));
     case OP_SIGN:
         *level = SUM;
         return arena_printf(arena, "(float)(%s > 0.0f) - (float)(%s < 0.0f)", text_at(kernel, in[0], SUM), text_at(kernel, in[0], SUM));

@@ -21,10 +21,18 @@ static inline uint32_t support_to_bits(float x) {
     return bits;
 }
 
-/*** exp: bits
+/*** select: bits
+ * condition ? yes : no with both computed: compilers may not compute an arm of the conditional operator early, nor make vectors
+ * of a loop that has branches. */
+static inline float support_select(int condition, float yes, float no) {
+    const uint32_t mask = 0u - (uint32_t)condition;
+    return support_from_bits((support_to_bits(yes) & mask) | (support_to_bits(no) & ~mask));
+}
+
+/*** exp: select
  * x = k ln 2 + r with |r| <= ln 2 / 2: a polynomial in r, times 2^k in two steps, so that the ends of the range round well. */
 static inline float support_exp(float x) {
-    const float bounded = x > 89.0f ? 89.0f : x < -104.0f ? -104.0f : x;
+    const float bounded = support_select(x > 89.0f, 89.0f, support_select(x < -104.0f, -104.0f, x));
     const float shifted = bounded * 1.44269504f + 12582912.0f;
     const float k = shifted - 12582912.0f;
     const uint32_t whole = support_to_bits(shifted) - 0x4B400000u + 512u;
@@ -40,11 +48,11 @@ static inline float support_exp(float x) {
     return p * support_from_bits((half - 256u + 127u) << 23) * support_from_bits((whole - half - 256u + 127u) << 23);
 }
 
-/*** log: bits
+/*** log: select
  * x = m 2^e with m in [sqrt(1/2), sqrt(2)): a polynomial in m - 1, plus e ln 2. */
 static inline float support_log(float x) {
     const int tiny = x < 1.17549435e-38f;
-    const uint32_t bits = support_to_bits(tiny ? x * 8388608.0f : x);
+    const uint32_t bits = support_to_bits(support_select(tiny, x * 8388608.0f, x));
     const uint32_t offset = bits - 0x3F3504F3u;
     const float e = (float)((int32_t)offset >> 23) - (tiny ? 23.0f : 0.0f);
     const float f = support_from_bits((offset & 0x007FFFFFu) + 0x3F3504F3u) - 1.0f;
@@ -60,7 +68,8 @@ static inline float support_log(float x) {
     p = p * f + 3.3333331174e-1f;
     const float y = f * z * p - e * 2.12194440e-4f - 0.5f * z;
     const float finite = f + y + e * 0.693359375f;
-    return x > 3.40282347e+38f ? x : x > 0.0f ? finite : x == 0.0f ? -INFINITY : NAN;
+    const float rest = x == 0.0f ? -INFINITY : NAN;
+    return support_select(x > 3.40282347e+38f, x, support_select(x > 0.0f, finite, rest));
 }
 
 /*** log1p: log
@@ -70,48 +79,48 @@ static inline float support_log1p(float x) {
     return support_log(u) + (x - (u - 1.0f)) / u;
 }
 
-/*** sqrt: bits
+/*** sqrt: select
  * Newton's iteration on 1 / sqrt(x). The library's sqrtf sets errno, which keeps compilers from making vectors of it. */
 static inline float support_sqrt(float x) {
     const int tiny = x < 1.17549435e-38f;
-    const float a = tiny ? x * 16777216.0f : x;
+    const float a = support_select(tiny, x * 16777216.0f, x);
     float y = support_from_bits(0x5F375A86u - (support_to_bits(a) >> 1));
     y = y * (1.5f - 0.5f * a * y * y);
     y = y * (1.5f - 0.5f * a * y * y);
     y = y * (1.5f - 0.5f * a * y * y);
     const float s = a * y;
     const float root = (s + 0.5f * y * (a - s * s)) * (tiny ? 2.44140625e-4f : 1.0f);
-    return x > 3.40282347e+38f ? x : x >= 0.0f ? root : NAN;
+    return support_select(x > 3.40282347e+38f, x, support_select(x >= 0.0f, root, NAN));
 }
 
-/*** tanh: exp
+/*** tanh: exp select
  * A polynomial near 0, where 1 - 2 / (exp(2x) + 1) would cancel. */
 static inline float support_tanh(float x) {
-    const float a = x < 0.0f ? -x : x, z = x * x;
+    const float a = fabsf(x), z = x * x;
     const float large = 1.0f - 2.0f / (support_exp(2.0f * a) + 1.0f);
     float p = -5.70498872745e-3f;
     p = p * z + 2.06390887954e-2f;
     p = p * z - 5.37397155531e-2f;
     p = p * z + 1.33314422036e-1f;
     p = p * z - 3.33332819422e-1f;
-    return a < 0.625f ? x + x * z * p : x < 0.0f ? -large : large;
+    return support_select(a < 0.625f, x + x * z * p, support_select(x < 0.0f, -large, large));
 }
 
-/*** sigmoid: exp */
+/*** sigmoid: exp select */
 static inline float support_sigmoid(float x) {
-    const float e = support_exp(x < 0.0f ? x : -x);
-    return (x < 0.0f ? e : 1.0f) / (1.0f + e);
+    const float e = support_exp(-fabsf(x));
+    return support_select(x < 0.0f, e, 1.0f) / (1.0f + e);
 }
 
-/*** softplus: exp log1p */
+/*** softplus: exp log1p select */
 static inline float support_softplus(float x) {
-    return (x > 0.0f ? x : 0.0f) + support_log1p(support_exp(x > 0.0f ? -x : x));
+    return support_select(x > 0.0f, x, 0.0f) + support_log1p(support_exp(-fabsf(x)));
 }
 
-/*** erf: exp
+/*** erf: exp select
  * Two polynomials: one of erf itself near 0, one of log(1 - erf) elsewhere. */
 static inline float support_erf(float x) {
-    const float a = x < 0.0f ? -x : x, t = a > 4.0f ? 4.0f : a, s = t * t;
+    const float a = fabsf(x), t = support_select(a > 4.0f, 4.0f, a), s = t * t;
     float p = -1.72853470e-5f * t + 3.83197126e-4f;
     p = p * s + (-3.88396438e-3f * t + 2.42546219e-2f);
     p = p * t - 1.06777877e-1f;
@@ -124,7 +133,7 @@ static inline float support_erf(float x) {
     q = q * s + 1.12819925e-1f;
     q = q * s - 3.76125336e-1f;
     q = q * s + 1.28379166e-1f;
-    return a > 0.927734375f ? (x < 0.0f ? -large : large) : q * x + x;
+    return support_select(a > 0.927734375f, support_select(x < 0.0f, -large, large), q * x + x);
 }
 
 /*** quadrant
@@ -138,7 +147,7 @@ static inline float support_quadrant(float x, uint32_t *k) {
     return (float)(((double)x - whole * 1.5707963267341256) - whole * 6.0771005065061922e-11);
 }
 
-/*** circle
+/*** circle: select
  * sin (odd = 0) or cos (odd = 1) of a rest. */
 static inline float support_circle(float r, uint32_t odd) {
     const float z = r * r;
@@ -150,21 +159,21 @@ static inline float support_circle(float r, uint32_t odd) {
     c = c * z - 1.388731625493765e-3f;
     c = c * z + 4.166664568298827e-2f;
     c = c * z * z - 0.5f * z + 1.0f;
-    return odd ? c : s;
+    return support_select(odd != 0, c, s);
 }
 
 /*** sin: quadrant circle */
 static inline float support_sin(float x) {
     uint32_t k;
     const float r = support_quadrant(x, &k), y = support_circle(r, k & 1u);
-    return k & 2u ? -y : y;
+    return support_select((k & 2u) != 0, -y, y);
 }
 
 /*** cos: quadrant circle */
 static inline float support_cos(float x) {
     uint32_t k;
     const float r = support_quadrant(x, &k), y = support_circle(r, (k + 1u) & 1u);
-    return (k + 1u) & 2u ? -y : y;
+    return support_select(((k + 1u) & 2u) != 0, -y, y);
 }
 
 /*** row
