@@ -308,7 +308,7 @@ typedef struct Port {
 
 typedef struct DotAxes { int batch, contract; uint8_t a_batch[MAX_RANK], b_batch[MAX_RANK], a_contract[MAX_RANK], b_contract[MAX_RANK]; } DotAxes;
 
-enum { MAX_SPATIAL = 3 };
+enum { MAX_SPATIAL = 2 };
 
 /* Of a convolution, for each spatial axis: out[p] = sum over k of in[p * stride + k * dilation - low] * kernel[k], where the
  * input has `spread` - 1 zeros between its elements, and `low` and `high` zeros around them (negative: elements cut off).
@@ -606,12 +606,24 @@ typedef struct Gemm {
     const Poly *m, *n, *k, *a_m, *a_k, *b_k, *b_n;
     int loops;
     GemmLoop loop[MAX_RANK];
+    bool add;            /* to what c holds */
     const Node *node;
 } Gemm;
 
+/* How a convolution is computed, image by image. */
+typedef enum ConvForm {
+    CONV_GATHER,         /* columns: for each position of the result what the kernel covers; times the kernel */
+    CONV_SCATTER,        /* of a spread input: the input times the kernel; each product is added where it belongs */
+    CONV_KERNEL          /* the gradient of a kernel: the channels are the examples, over which products are summed */
+} ConvForm;
+
+/* A tensor of a convolution as it lies in memory: the axes of the node, in elements. */
+typedef struct ConvOperand { Buffer *buffer; int64_t start, distance[MAX_RANK]; } ConvOperand;
+typedef struct Conv { ConvForm form; ConvOperand x, kernel; Buffer *out, *columns; const Node *node; } Conv;
+
 typedef struct Draw { Buffer *buffer; const Node *node; } Draw; /* fills a buffer with random numbers */
 
-typedef enum StepKind { STEP_LOOP, STEP_STATEMENT, STEP_GEMM, STEP_DRAW } StepKind;
+typedef enum StepKind { STEP_LOOP, STEP_STATEMENT, STEP_GEMM, STEP_CONV, STEP_DRAW } StepKind;
 typedef struct Step Step;
 typedef LIST(Step *) StepList;
 struct Step {
@@ -620,6 +632,7 @@ struct Step {
         struct { int depth; const Poly *extent; StepList body; } loop;
         Statement *statement;
         Gemm gemm;
+        Conv conv;
         Draw draw;
     };
 };

@@ -76,10 +76,17 @@ const char *buffer_type(const Buffer *buffer); /* "float" or "int32_t" */
 /* ── program.c: an entry point's steps in order, as functions on pointers ─────────────────── */
 
 void emit_program(Emit *emit, Text *to, const Program *program);
+/* One call of a matrix product, on operands given as text. */
+void emit_gemm(Emit *emit, Text *to, const Gemm *g, const char *a, const char *b, const char *c);
 bool program_draws(const Program *program, int part);
 const char *shape_comment(Emit *emit, const Shape *shape);       /* "[n][784]" */
+const char *value_comment(Emit *emit, const Buffer *buffer);     /* "hidden[n][784]" */
 const char *place_comment(Emit *emit, const Node *node);         /* "vae.gdl:12", or "" */
 int64_t example_size(const Port *port);                          /* values in one example */
+
+/* ── conv.c ───────────────────────────────────────────────────────────────────────────────── */
+
+void emit_conv(Emit *emit, Text *to, const Conv *conv);
 
 /* ── interface.c: the functions that users call; header.c: their header; describe.c: tables ── */
 

@@ -16,7 +16,7 @@ bool c_reserved(const char *name) {
         "wchar_t", "while", "xor", "xor_eq",
         "e", "i", "j", "k", "l", "p", "q", "r", "s", "m", "n", "block", "lane", "width", "clock", "report", "tick", "first", "count",
         "code", "NULL", "NAN", "INFINITY", "linux", "unix", "fabsf", "floorf", "nearbyintf", "powf", "memset", "size_t", "int32_t", "uint64_t",
-        "size", "batch", "seed", "memory", "turn", "part", "model", "input", "output", "needed"};
+        "geometry", "size", "batch", "seed", "memory", "turn", "part", "model", "input", "output", "needed"};
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (strcmp(words[i], name) == 0) return true;
     return false;

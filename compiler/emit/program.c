@@ -25,7 +25,7 @@ const char *place_comment(Emit *emit, const Node *node) {
     return arena_printf(emit->arena, "   %s:%d", base_name(path), position.line);
 }
 
-static const char *value_comment(Emit *emit, const Buffer *buffer) {
+const char *value_comment(Emit *emit, const Buffer *buffer) {
     return arena_printf(emit->arena, "%s%s", buffer->name, shape_comment(emit, &buffer->shape));
 }
 
@@ -66,34 +66,37 @@ static bool adjacent(const Poly *distance) { return poly_is(distance, 0) || poly
 
 typedef struct Operands { const char *a, *b, *c; } Operands;
 
+static const char *beta(const Gemm *g) { return g->add ? "1.0f" : "0.0f"; }
+
 static void emit_sgemm(Emit *emit, Text *to, const Gemm *g, Operands at) {
     const bool a_rows = adjacent(g->a_k), b_rows = adjacent(g->b_n);
-    text_add(to, "cblas_sgemm(CblasRowMajor, %s, %s, %s, %s, %s, 1.0f, %s, %s, %s, %s, 0.0f, %s, %s);\n",
+    text_add(to, "cblas_sgemm(CblasRowMajor, %s, %s, %s, %s, %s, 1.0f, %s, %s, %s, %s, %s, %s, %s);\n",
              a_rows ? "CblasNoTrans" : "CblasTrans", b_rows ? "CblasNoTrans" : "CblasTrans", integer_text(emit, g->m),
              integer_text(emit, g->n), integer_text(emit, g->k), at.a, a_rows ? leading(emit, g->a_m, g->k) : leading(emit, g->a_k, g->m),
-             at.b, b_rows ? leading(emit, g->b_k, g->n) : leading(emit, g->b_n, g->k), at.c, integer_text(emit, g->n));
+             at.b, b_rows ? leading(emit, g->b_k, g->n) : leading(emit, g->b_n, g->k), beta(g), at.c, integer_text(emit, g->n));
 }
 
 /* y = matrix x, where the matrix has `rows` rows `row` apart and `columns` columns `column` apart. */
 static void emit_sgemv(Emit *emit, Text *to, const char *matrix, const Poly *rows, const Poly *columns, const Poly *row,
-                       const Poly *column, const char *x, const Poly *x_step, const char *y) {
+                       const Poly *column, const char *x, const Poly *x_step, const char *beta_text, const char *y) {
     const bool by_rows = adjacent(column);
-    text_add(to, "cblas_sgemv(CblasRowMajor, %s, %s, %s, 1.0f, %s, %s, %s, %s, 0.0f, %s, 1);\n", by_rows ? "CblasNoTrans" : "CblasTrans",
+    text_add(to, "cblas_sgemv(CblasRowMajor, %s, %s, %s, 1.0f, %s, %s, %s, %s, %s, %s, 1);\n", by_rows ? "CblasNoTrans" : "CblasTrans",
              integer_text(emit, by_rows ? rows : columns), integer_text(emit, by_rows ? columns : rows), matrix,
              by_rows ? leading(emit, row, columns) : leading(emit, column, rows), x,
-             poly_is(x_step, 0) ? "1" : integer_text(emit, x_step), y);
+             poly_is(x_step, 0) ? "1" : integer_text(emit, x_step), beta_text, y);
 }
 
 static void emit_plain_gemm(Emit *emit, Text *to, const Gemm *g, Operands at) {
-    text_add(to, "%s(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s);\n", piece(emit, "gemm"), poly_text(emit, g->m), poly_text(emit, g->n),
+    text_add(to, "%s(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s);\n", piece(emit, g->add ? "gemm_add" : "gemm"), poly_text(emit, g->m), poly_text(emit, g->n),
              poly_text(emit, g->k), at.a, poly_text(emit, g->a_m), poly_text(emit, g->a_k), at.b, poly_text(emit, g->b_k),
              poly_text(emit, g->b_n), at.c);
 }
 
-static void emit_gemm(Emit *emit, Text *to, const Gemm *g, Operands at) {
+void emit_gemm(Emit *emit, Text *to, const Gemm *g, const char *a, const char *b, const char *c) {
+    const Operands at = {a, b, c};
     if (emit->options->plain) emit_plain_gemm(emit, to, g, at);
-    else if (poly_is(g->n, 1)) emit_sgemv(emit, to, at.a, g->m, g->k, g->a_m, g->a_k, at.b, g->b_k, at.c);
-    else if (poly_is(g->m, 1)) emit_sgemv(emit, to, at.b, g->n, g->k, g->b_n, g->b_k, at.a, g->a_k, at.c);
+    else if (poly_is(g->n, 1)) emit_sgemv(emit, to, at.a, g->m, g->k, g->a_m, g->a_k, at.b, g->b_k, beta(g), at.c);
+    else if (poly_is(g->m, 1)) emit_sgemv(emit, to, at.b, g->n, g->k, g->b_n, g->b_k, at.a, g->a_k, beta(g), at.c);
     else emit_sgemm(emit, to, g, at);
 }
 
@@ -117,7 +120,7 @@ static void emit_gemm_step(Emit *emit, Text *to, const Gemm *g) {
         margin += 4;
     }
     text_add(to, "%*s", margin, "");
-    emit_gemm(emit, to, g, at);
+    emit_gemm(emit, to, g, at.a, at.b, at.c);
 }
 
 /* ── draws ────────────────────────────────────────────────────────────────────────────────── */
@@ -189,6 +192,7 @@ bool program_draws(const Program *program, int part) {
 static void emit_step(Emit *emit, Text *kernels, Text *body, const Program *program, const char *name, const Step *step, int *number) {
     switch (step->kind) {
     case STEP_GEMM: emit_gemm_step(emit, body, &step->gemm); break;
+    case STEP_CONV: emit_conv(emit, body, &step->conv); break;
     case STEP_DRAW: emit_draw(emit, body, &step->draw); break;
     case STEP_STATEMENT:
         comment_loops(emit, body, step, 4);

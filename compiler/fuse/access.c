@@ -47,6 +47,12 @@ void step_accesses(Arena *arena, const Step *step, AccessList *list) {
         LIST_PUSH(arena, list, ((Access){.buffer = step->gemm.b}));
         LIST_PUSH(arena, list, ((Access){.buffer = step->gemm.c, .writes = true}));
         break;
+    case STEP_CONV:
+        LIST_PUSH(arena, list, ((Access){.buffer = step->conv.x.buffer}));
+        LIST_PUSH(arena, list, ((Access){.buffer = step->conv.kernel.buffer}));
+        LIST_PUSH(arena, list, ((Access){.buffer = step->conv.columns, .writes = true}));
+        LIST_PUSH(arena, list, ((Access){.buffer = step->conv.out, .writes = true}));
+        break;
     case STEP_DRAW: LIST_PUSH(arena, list, ((Access){.buffer = step->draw.buffer, .writes = true})); break;
     }
 }

@@ -65,6 +65,11 @@ Buffer *lower_packed(Fuse *fuse, const Node *node, const uint8_t *order, int par
 const Node *gemm_operand(const Node *node);  /* what is stored so that the operand `node` can be read in place */
 void lower_gemm(Fuse *fuse, const Node *node, int part);
 
+/* ── conv.c: convolutions, image by image ─────────────────────────────────────────────────── */
+
+const Node *conv_operand(const Node *node);  /* what is stored so that the operand `node` can be read in place */
+void lower_conv(Fuse *fuse, const Node *node, int part);
+
 /* ── merge.c: loops that can share their turns ────────────────────────────────────────────── */
 
 /* Puts a statement with its loops into the steps, into earlier loops where that is right and worth it. */

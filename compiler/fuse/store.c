@@ -169,7 +169,11 @@ static void store_kinds(Fuse *fuse) {
             store(fuse, gemm_operand(node->in[0]));
             store(fuse, gemm_operand(node->in[1]));
         }
-        if (node->op == OP_DOT || node->op == OP_RAND || node->op == OP_SCATTER_ADD || op_info[node->op].class == CLASS_REDUCTION)
+        if (node->op == OP_CONV) {
+            store(fuse, conv_operand(node->in[0]));
+            store(fuse, conv_operand(node->in[1]));
+        }
+        if (op_info[node->op].class == CLASS_CONTRACTION || node->op == OP_RAND || node->op == OP_SCATTER_ADD || op_info[node->op].class == CLASS_REDUCTION)
             store(fuse, node);
     }
 }

@@ -26,14 +26,13 @@ static void support_panel(size_t k, const float *restrict a, const float *restri
         for (size_t j = 0; j < columns; j++) c[i * row + j] += tile[i][j];
 }
 
-/*** gemm: pack panel
- * c[m][n] = a[m][k] b[k][n]. Neighbours along m and k in `a` are a_m and a_k elements apart, those along k and n in `b`
+/*** gemm_add: pack panel
+ * c[m][n] += a[m][k] b[k][n]. Neighbours along m and k in `a` are a_m and a_k elements apart, those along k and n in `b`
  * b_k and b_n; c is packed. Blocks of a and b are packed to stay in the caches. */
-static void support_gemm(size_t m, size_t n, size_t k, const float *a, size_t a_m, size_t a_k, const float *b, size_t b_k,
-                         size_t b_n, float *c) {
+static void support_gemm_add(size_t m, size_t n, size_t k, const float *a, size_t a_m, size_t a_k, const float *b, size_t b_k,
+                             size_t b_n, float *c) {
     enum { ROWS = 48, COLUMNS = 64, DEPTH = 128 };
     float a_block[ROWS * DEPTH], b_block[COLUMNS * DEPTH];
-    for (size_t i = 0; i < m * n; i++) c[i] = 0.0f;
     for (size_t k0 = 0; k0 < k; k0 += DEPTH)
         for (size_t j0 = 0; j0 < n; j0 += COLUMNS) {
             const size_t depth = k - k0 < DEPTH ? k - k0 : DEPTH, columns = n - j0 < COLUMNS ? n - j0 : COLUMNS;
@@ -47,4 +46,12 @@ static void support_gemm(size_t m, size_t n, size_t k, const float *a, size_t a_
                                       columns - j < 16 ? columns - j : 16, c + (i0 + i) * n + j0 + j, n);
             }
         }
+}
+
+/*** gemm: gemm_add
+ * The same into a c that is not read. */
+static void support_gemm(size_t m, size_t n, size_t k, const float *a, size_t a_m, size_t a_k, const float *b, size_t b_k,
+                         size_t b_n, float *c) {
+    for (size_t i = 0; i < m * n; i++) c[i] = 0.0f;
+    support_gemm_add(m, n, k, a, a_m, a_k, b, b_k, b_n, c);
 }

@@ -35,7 +35,7 @@ count "$folder/log"
 count "$folder/log"
 rm -f "$folder"/m*
 
-for model in models/*.gdl; do
+for model in models/*.gdl tests/reference/*.gdl; do
     name=$(basename "$model" .gdl)
     "$B/gdlc" "$model" -o "$folder/$name.c" > "$folder/log" 2>&1 && library "$name" >> "$folder/log" 2>&1 &&
         "$programs/test_models" "$model" "$folder/$name.so" "$name" > "$folder/log" 2>&1

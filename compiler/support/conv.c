@@ -1,0 +1,75 @@
+/* The rearrangements of one image that turn a convolution into a matrix product (see math.c for the form).
+ *
+ * Position p of the result and position k of the kernel meet the element p * stride + k * dilation - low of the image, spread
+ * out by zeros: between its elements lie spread - 1 of them. */
+#include <stddef.h>
+#include <string.h>
+
+/*** geometry
+ * A convolution of one image, along rows and columns: sizes, how far apart elements of the image lie, and what it is done
+ * with. */
+typedef struct support_geometry {
+    ptrdiff_t rows, columns, channels;
+    ptrdiff_t row, column, channel; /* distances, in floats */
+    ptrdiff_t out_rows, out_columns, kernel_rows, kernel_columns;
+    ptrdiff_t row_stride, row_low, row_spread, row_dilation;
+    ptrdiff_t column_stride, column_low, column_spread, column_dilation;
+} support_geometry;
+
+/*** conv_place
+ * The position in an image of a place in what is spread out of it; -1 for one of the zeros. */
+static ptrdiff_t support_conv_place(ptrdiff_t place, ptrdiff_t spread, ptrdiff_t size) {
+    if (place < 0 || place % spread != 0) return -1;
+    return place / spread < size ? place / spread : -1;
+}
+
+/*** conv_gather: geometry conv_place
+ * to[out row][out column][kernel row][kernel column][channel]: what the kernel covers at each position of the result. */
+static void support_conv_gather(const support_geometry *g, const float *restrict x, float *restrict to) {
+    for (ptrdiff_t p = 0; p < g->out_rows; p++)
+        for (ptrdiff_t q = 0; q < g->out_columns; q++)
+            for (ptrdiff_t k = 0; k < g->kernel_rows; k++) {
+                const ptrdiff_t r = support_conv_place(p * g->row_stride + k * g->row_dilation - g->row_low, g->row_spread, g->rows);
+                for (ptrdiff_t l = 0; l < g->kernel_columns; l++, to += g->channels) {
+                    const ptrdiff_t c = support_conv_place(q * g->column_stride + l * g->column_dilation - g->column_low, g->column_spread, g->columns);
+                    const float *from = x + r * g->row + c * g->column;
+                    if (r < 0 || c < 0) memset(to, 0, (size_t)g->channels * sizeof *to);
+                    else if (g->channel == 1) memcpy(to, from, (size_t)g->channels * sizeof *to);
+                    else for (ptrdiff_t i = 0; i < g->channels; i++) to[i] = from[i * g->channel];
+                }
+            }
+}
+
+/*** conv_scatter: geometry
+ * Adds products[row][column][kernel row][kernel column][channel], one for each position of the image, to the result
+ * out[out row][out column][channel]. */
+static void support_conv_scatter(const support_geometry *g, const float *restrict products, float *restrict out) {
+    memset(out, 0, (size_t)(g->out_rows * g->out_columns * g->channels) * sizeof *out);
+    for (ptrdiff_t r = 0; r < g->rows; r++)
+        for (ptrdiff_t c = 0; c < g->columns; c++)
+            for (ptrdiff_t k = 0; k < g->kernel_rows; k++)
+                for (ptrdiff_t l = 0; l < g->kernel_columns; l++, products += g->channels) {
+                    const ptrdiff_t p = r * g->row_spread + g->row_low - k * g->row_dilation;
+                    const ptrdiff_t q = c * g->column_spread + g->column_low - l * g->column_dilation;
+                    if (p < 0 || q < 0 || p % g->row_stride != 0 || q % g->column_stride != 0) continue;
+                    if (p / g->row_stride >= g->out_rows || q / g->column_stride >= g->out_columns) continue;
+                    float *to = out + (p / g->row_stride * g->out_columns + q / g->column_stride) * g->channels;
+                    for (ptrdiff_t i = 0; i < g->channels; i++) to[i] += products[i];
+                }
+}
+
+/*** conv_kernel: geometry conv_place
+ * to[kernel row][kernel column][channel][out row][out column]: the gradient of a kernel, whose elements are the positions
+ * of the result, and the positions of the gradient of what the convolution made are the elements of its kernel. */
+static void support_conv_kernel(const support_geometry *g, const float *restrict x, float *restrict to) {
+    for (ptrdiff_t k = 0; k < g->kernel_rows; k++)
+        for (ptrdiff_t l = 0; l < g->kernel_columns; l++, to += g->channels * g->out_rows * g->out_columns)
+            for (ptrdiff_t p = 0; p < g->out_rows; p++)
+                for (ptrdiff_t q = 0; q < g->out_columns; q++) {
+                    const ptrdiff_t r = support_conv_place(p * g->row_stride + k * g->row_dilation - g->row_low, g->row_spread, g->rows);
+                    const ptrdiff_t c = support_conv_place(q * g->column_stride + l * g->column_dilation - g->column_low, g->column_spread, g->columns);
+                    float *at = to + p * g->out_columns + q;
+                    for (ptrdiff_t i = 0; i < g->channels; i++, at += g->out_rows * g->out_columns)
+                        *at = r < 0 || c < 0 ? 0.0f : x[r * g->row + c * g->column + i * g->channel];
+                }
+}
