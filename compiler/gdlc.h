@@ -475,6 +475,12 @@ void simplify(Context *context, Entry *entry);
 
 void graph_print(Text *to, const Context *context, const Entry *entry);      /* --emit graph; no places where context is NULL */
 void graph_print_dot(Text *to, const Entry *entry);                          /* --emit dot: for Graphviz */
+void text_number(Text *to, double value); /* the shortest decimal that reads back as the same number */
+
+/* ── torch/: a model as a module of PyTorch ───────────────────────────────────────────────── */
+
+/* --emit torch: a file of Python. Requires graphs that are not simplified yet, and appends to them. */
+void torch_print(Text *to, const Context *context, const Module *module);
 
 /* ── verify.c: what a valid graph is; asserted between passes in debug and test builds ─────── */
 

@@ -21,30 +21,31 @@ static bool write_text(const Options *options, const char *bytes, size_t length)
     return fflush(stdout) == 0 || fail("write", "standard output");
 }
 
-static void simplify_module(Context *context, Module *module)
-{
-    simplify(context, module->init);
-    for (int i = 0; i < module->functions.count; i++)
-        simplify(context, module->functions.items[i]);
-    for (int i = 0; i < module->stages.count; i++) {
-        Stage *stage = module->stages.items[i];
-        for (int p = 0; p < stage->phases.count; p++)
-            simplify(context, stage->phases.items[p].entry);
-        simplify(context, stage->evaluate);
-    }
-}
+typedef LIST(Entry *) EntryList;
 
-static void print_graphs(Text *text, const Context *context, const Module *module)
+/* All entry points, in the order in which they are printed. */
+static EntryList entries_of(Arena *arena, const Module *module)
 {
-    graph_print(text, context, module->init);
+    EntryList entries = {0};
+    LIST_PUSH(arena, &entries, module->init);
     for (int i = 0; i < module->functions.count; i++)
-        graph_print(text, context, module->functions.items[i]);
+        LIST_PUSH(arena, &entries, module->functions.items[i]);
     for (int i = 0; i < module->stages.count; i++) {
         const Stage *stage = module->stages.items[i];
         for (int p = 0; p < stage->phases.count; p++)
-            graph_print(text, context, stage->phases.items[p].entry);
-        graph_print(text, context, stage->evaluate);
+            LIST_PUSH(arena, &entries, stage->phases.items[p].entry);
+        LIST_PUSH(arena, &entries, stage->evaluate);
     }
+    return entries;
+}
+
+static void print_graphs(Text *text, const Context *context, const EntryList *entries, Product product)
+{
+    for (int i = 0; i < entries->count; i++)
+        if (product == PRODUCT_DOT)
+            graph_print_dot(text, entries->items[i]);
+        else
+            graph_print(text, context, entries->items[i]);
 }
 
 /* The header lies beside the source: vae.h beside vae.c. */
@@ -111,11 +112,17 @@ static bool compile(Context *context, const Options *options)
     Module *module = elaborate(context, &declarations);
     if (module == NULL)
         return false;
-    simplify_module(context, module);
+    if (options->product == PRODUCT_TORCH) {
+        torch_print(&text, context, module);
+        return write_text(options, text.bytes, text.length);
+    }
+    const EntryList entries = entries_of(context->arena, module);
+    for (int i = 0; i < entries.count; i++)
+        simplify(context, entries.items[i]);
     if (options->product == PRODUCT_SUMMARY)
         summary_print(&text, module);
-    if (options->product == PRODUCT_GRAPH)
-        print_graphs(&text, context, module);
+    if (options->product == PRODUCT_GRAPH || options->product == PRODUCT_DOT)
+        print_graphs(&text, context, &entries, options->product);
     if (text.length == 0)
         return compile_module(context, options, module);
     return write_text(options, text.bytes, text.length);

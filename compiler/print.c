@@ -35,8 +35,8 @@ static int *number_nodes(Arena *arena, const Entry *entry) {
 
 /* ── Attributes ───────────────────────────────────────────────────────────────────────────── */
 
-/* The shortest decimal that reads back as the same number; whole numbers without an exponent. */
-static void print_number(Text *to, double value) {
+/* Whole numbers without an exponent. */
+void text_number(Text *to, double value) {
     char digits[40];
     if (value == floor(value) && fabs(value) < 1e9) {
         text_add(to, "%.0f", value);
@@ -124,7 +124,7 @@ static void print_conv(Text *to, const ConvAxes *axes) {
 
 static void print_attributes(Text *to, const Node *node) {
     switch (node->op) {
-    case OP_CONST: text_add(to, " "); print_number(to, node->attr.value); break;
+    case OP_CONST: text_add(to, " "); text_number(to, node->attr.value); break;
     case OP_INPUT: text_add(to, " %s", node->attr.port->name); break;
     case OP_TENSOR: text_add(to, " %s", node->attr.tensor->name); break;
     case OP_IOTA:
