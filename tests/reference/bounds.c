@@ -78,9 +78,21 @@ static Node *bound_pow(Graph *g, Node *node, Node *ra, Node *rb) {
     return rounded(g, larger(g, upper, lower), scaled(g, 4, size_of(g, node)));
 }
 
+/* `size`, or 0 where both operands are whole numbers: sums and products of these are exact. */
+static Node *unless_whole(Graph *g, const Node *node, Node *size) {
+    Node *whole_a = graph_binary(g, OP_EQ, node->in[0], graph_unary(g, OP_ROUND, node->in[0]));
+    Node *whole_b = graph_binary(g, OP_EQ, node->in[1], graph_unary(g, OP_ROUND, node->in[1]));
+    return graph_select(g, mul(g, whole_a, whole_b), like(g, 0, size), size);
+}
+
+static Node *bound_add(Graph *g, Node *node, Node *ra, Node *rb) {
+    Node *size = add(g, size_of(g, node->in[0]), size_of(g, node->in[1]));
+    return rounded(g, add(g, ra, rb), unless_whole(g, node, size));
+}
+
 static Node *bound_mul(Graph *g, Node *node, Node *ra, Node *rb) {
     Node *first = mul(g, size_of(g, node->in[0]), rb), *second = mul(g, size_of(g, node->in[1]), ra);
-    return rounded(g, add(g, add(g, first, second), mul(g, ra, rb)), size_of(g, node));
+    return rounded(g, add(g, add(g, first, second), mul(g, ra, rb)), unless_whole(g, node, size_of(g, node)));
 }
 
 /* x == max(x) is no coincidence: the largest element is found again whatever its error. Only others near to it can be
@@ -120,7 +132,7 @@ static Node *bound_elementwise(Analysis *analysis, Node *node) {
     for (int i = 0; i < node->arity; i++)
         r[i] = analysis->bound[node->in[i]->id];
     switch (node->op) {
-    case OP_ADD: return rounded(g, add(g, r[0], r[1]), add(g, size_of(g, node->in[0]), size_of(g, node->in[1])));
+    case OP_ADD: return bound_add(g, node, r[0], r[1]);
     case OP_MUL: return bound_mul(g, node, r[0], r[1]);
     case OP_POW: return bound_pow(g, node, r[0], r[1]);
     case OP_LT:

@@ -168,12 +168,15 @@ typedef struct Reports {
     int count;
 } Reports;
 
-static void take_reports(Reports *reports, const Entry *entry, double **results) {
+/* Adds the reports of an entry, from the given place on, each as one of so many runs of which the mean is reported. */
+static int add_reports(Reports *reports, int place, const Entry *entry, double **results, int64_t runs) {
     for (int i = 0; i < entry->roots.count; i++)
-        if (entry->roots.items[i].kind == ROOT_REPORT && reports->count < PORTS) {
-            reports->value[reports->count] = *results[i];
-            reports->bound[reports->count++] = *results[entry->roots.count + i];
+        if (entry->roots.items[i].kind == ROOT_REPORT && place < PORTS) {
+            reports->value[place] += *results[i] / (double)runs;
+            reports->bound[place++] += *results[entry->roots.count + i] / (double)runs;
         }
+    reports->count = place;
+    return place;
 }
 
 static void compare_reports(Comparison *c, const char *call, const gdl_stage *stage, const float *found, const Reports *reports) {
@@ -189,16 +192,16 @@ static int64_t batches_of(const Stage *stage) {
     return batches > 0 ? batches : 1;
 }
 
-/* All phases of one iteration; each run of one that reads takes the next batch. Reports are those of a phase's last run. */
+/* All phases of one iteration; each run of one that reads takes the next batch. */
 static Reports interpret_step(Session *s, const Stage *stage, Inputs inputs, int64_t n) {
     Reports reports = {.count = 0};
     uint64_t tick = s->clock->tick;
     for (int i = 0; i < stage->phases.count; i++) {
         const Phase *phase = &stage->phases.items[i];
+        int place = reports.count;
         for (int64_t run = 0; run < phase->repeat; run++) {
             double **results = interpret_bounded(s, phase->entry, values_for(s, &inputs, n, tick++));
-            if (run + 1 == phase->repeat)
-                take_reports(&reports, phase->entry, results);
+            add_reports(&reports, place, phase->entry, results, phase->repeat);
             free_results(phase->entry, results);
             for (int p = 0; phase->reads && p < stage->inputs.count; p++)
                 inputs.exact[p] += inputs.size[p];
@@ -232,7 +235,7 @@ static void compare_evaluate(Session *s, int number, size_t n) {
     float found[PORTS];
     load_tensors(s);
     double **results = interpret_bounded(s, stage->evaluate, values_for(s, &inputs, (int64_t)n, s->clock->draw));
-    take_reports(&reports, stage->evaluate, results);
+    add_reports(&reports, 0, stage->evaluate, results, 1);
     expect_equal(c, call, (uint64_t)described->evaluate(s->model, n, inputs.given, found), GDL_OK);
     compare_reports(c, call, described, found, &reports);
     for (int i = 0; i < c->module->tensors.count; i++)
@@ -240,11 +243,20 @@ static void compare_evaluate(Session *s, int number, size_t n) {
     free_results(stage->evaluate, results);
 }
 
+/* Some state for the stage's optimizers, as if it had run for a while: from their first values, where all squares are 0, the
+ * sign of a gradient that is nearly 0 would decide on a whole step. */
+static void warm_up(Session *s, int number) {
+    const Module *module = s->comparison->module;
+    for (int i = 0; i < module->tensors.count; i++)
+        for (size_t k = 0; module->tensors.items[i]->stage == number && k < s->described[i]->size; k++)
+            gdl_values(s->described[i], s->model)[k] = 0.5f + (float)(draw(s->comparison) % 16) / 32;
+}
+
 static void compare_stage(Session *s, int number) {
     Comparison *c = s->comparison;
     const gdl_stage *described = &c->model->stage[number];
     expect_equal(c, "number of batches", described->batches, (uint64_t)batches_of(c->module->stages.items[number]));
-    described->begin(s->model);
+    warm_up(s, number);
     for (size_t step = 0; step < STEPS; step++)
         compare_step(s, number, step < c->batch ? c->batch - step : 1);
     compare_evaluate(s, number, c->batch);

@@ -28,7 +28,7 @@ int main(int argc, char **argv) {
     }
     simplify_entries(&context, module);
     compare_model(&comparison);
-    bool strict = comparison.loose * 10 <= comparison.values;
+    bool strict = comparison.loose * 100 <= comparison.values;
     if (!strict)
         printf("%s: the bounds of %lld of %lld values are too wide to say much\n", argv[1], (long long)comparison.loose,
                (long long)comparison.values);
