@@ -16,19 +16,17 @@ typedef struct StageData {
 typedef struct Training {
     const TrainOptions *options;
     const gdl_model *model;
-    gdl_saved_run resumed; /* with --resume */
-    size_t *stage;         /* the stages to train, in order */
-    size_t stages;
-    size_t first; /* where in `stage` to begin */
+    Plan plan;
     Sources train, valid;
-    StageData *data; /* of each stage */
+    StageData *data; /* of each stage of the plan */
     void *instance;
-    char *plan; /* names of the stages, for the checkpoint */
     const char *save;
     char *best; /* path of the best parameters, or NULL */
     bool saved; /* the present state is in the file */
     Progress progress;
     History history;
+    Snapshots snapshots;
+    Collapse collapse;
 } Training;
 
 /* Set by a signal and read after each iteration: what a handler can reach must be static. */
@@ -47,101 +45,8 @@ static void catch_signal(int signal) {
         sigaction(signal, &action, NULL);
 }
 
-/* ── Which stages ── */
-
-static int add_stage(Training *training, const char *name, size_t length, gdl_error *error) {
-    char names[512];
-    const gdl_model *model = training->model;
-    for (size_t s = 0; s < model->stages; s++)
-        if (strlen(model->stage[s].name) == length && strncmp(model->stage[s].name, name, length) == 0) {
-            training->stage[training->stages++] = s;
-            return 0;
-        }
-    gdl_names_text(names, sizeof names, model->stage, sizeof *model->stage, model->stages);
-    return gdl_fail(error, "%s has no stage %.*s; its stages are: %s", model->name, (int)length, name, names);
-}
-
-/* The stages named on the command line; else those of the run that is resumed; else all. */
-static int choose_stages(Training *training, gdl_error *error) {
-    const Texts *asked = &training->options->stages;
-    const char *plan = asked->count ? NULL : training->resumed.plan;
-    training->stage =
-        calloc(asked->count + training->model->stages + (plan ? strlen(plan) : 0) + 1, sizeof *training->stage);
-    if (!training->stage)
-        return gdl_fail(error, "no memory for the stages");
-    for (size_t i = 0; i < asked->count; i++)
-        if (add_stage(training, asked->items[i], strlen(asked->items[i]), error))
-            return GDL_FAILED;
-    for (; plan && *plan; plan += strcspn(plan, ","), plan += *plan == ',')
-        if (add_stage(training, plan, strcspn(plan, ","), error))
-            return GDL_FAILED;
-    for (size_t s = 0; training->stages == 0 && s < training->model->stages; s++)
-        training->stage[s] = s;
-    if (training->stages == 0)
-        training->stages = training->model->stages;
-    return training->stages
-               ? 0
-               : gdl_fail(error, "%s has no train block: there is nothing to train", training->model->name);
-}
-
-static int write_plan(Training *training, gdl_error *error) {
-    size_t size;
-    FILE *to = open_memstream(&training->plan, &size);
-    for (size_t i = 0; to && i < training->stages; i++)
-        fprintf(to, "%s%s", i ? "," : "", training->model->stage[training->stage[i]].name);
-    return to && fclose(to) == 0 ? 0 : gdl_fail(error, "no memory for the names of the stages");
-}
-
-/* ── What it goes on from ── */
-
-static int check_option(const char *path, const char *option, uint64_t given, uint64_t then, gdl_error *error) {
-    if (given == then)
-        return 0;
-    return gdl_fail(error,
-                    "%s cannot be resumed with %s %" PRIu64 ": its run has %" PRIu64
-                    "; leave the option out, or start anew with --init",
-                    path, option, given, then);
-}
-
-static int read_resumed(Training *training, gdl_error *error) {
-    const TrainOptions *options = training->options;
-    if (!options->resume)
-        return 0;
-    if (gdl_saved_run_read(&training->resumed, training->model, options->resume, error))
-        return GDL_FAILED;
-    if (options->seed_given && check_option(options->resume, "--seed", options->seed, training->resumed.seed, error))
-        return GDL_FAILED;
-    return options->batch ? check_option(options->resume, "--batch", options->batch, training->resumed.batch, error)
-                          : 0;
-}
-
-static int find_first(Training *training, gdl_error *error) {
-    if (!training->options->resume)
-        return 0;
-    for (size_t i = 0; i < training->stages; i++)
-        if (training->stage[i] == training->resumed.stage) {
-            training->first = i;
-            return 0;
-        }
-    return gdl_fail(error, "%s was saved in stage %s, which is not among the stages to train",
-                    training->options->resume, training->model->stage[training->resumed.stage].name);
-}
-
-/* What was overridden when the run began stays so: the checkpoint's number where it is not the stage's own. */
-static size_t epochs_of(const Training *training, const gdl_stage *stage) {
-    const gdl_saved_run *resumed = &training->resumed;
-    if (training->options->epochs_given)
-        return training->options->epochs;
-    bool overridden = resumed->plan && resumed->epochs != training->model->stage[resumed->stage].epochs;
-    return overridden ? resumed->epochs : stage->epochs;
-}
-
-static size_t batch_of(const Training *training, const gdl_stage *stage) {
-    const gdl_saved_run *resumed = &training->resumed;
-    if (training->options->batch)
-        return training->options->batch;
-    bool overridden = resumed->plan && resumed->batch != training->model->stage[resumed->stage].batch;
-    return overridden ? resumed->batch : stage->batch;
+static const gdl_stage *stage_of(const Training *training, size_t i) {
+    return &training->model->stage[training->plan.items[i].stage];
 }
 
 /* ── Data ── */
@@ -185,14 +90,23 @@ static int prepare_stage(Training *training, const gdl_stage *stage, StageData *
     if (split_samples(training, data, error))
         return GDL_FAILED;
     size_t limit = training->options->limit;
-    return limit ? gdl_sample_limit(&data->train, limit, training->options->balanced, error) : 0;
+    bool balanced = training->options->balanced && gdl_has_labels(&data->train_data);
+    return limit ? gdl_sample_limit(&data->train, limit, balanced, error) : 0;
+}
+
+/* Of several stages, --balanced is about those that have labels; where none has, it is a mistake. */
+static int check_balanced(const Training *training, gdl_error *error) {
+    bool labels = !training->options->balanced;
+    for (size_t i = 0; i < training->plan.count; i++)
+        labels |= gdl_has_labels(&training->data[i].train_data);
+    return labels ? 0 : gdl_fail(error, "--balanced needs an input of class labels, but no stage that is trained here has one");
 }
 
 /* All inputs of the stages that are trained, for a message. */
 static int check_names(const Training *training, gdl_error *error) {
     char names[512] = "";
-    for (size_t i = 0; i < training->stages; i++) {
-        const gdl_stage *stage = &training->model->stage[training->stage[i]];
+    for (size_t i = 0; i < training->plan.count; i++) {
+        const gdl_stage *stage = stage_of(training, i);
         char own[256];
         gdl_names_text(own, sizeof own, stage->input, sizeof *stage->input, stage->inputs);
         size_t length = strlen(names);
@@ -204,16 +118,16 @@ static int check_names(const Training *training, gdl_error *error) {
 }
 
 static int prepare_data(Training *training, gdl_error *error) {
-    training->data = calloc(training->stages, sizeof *training->data);
+    training->data = calloc(training->plan.count, sizeof *training->data);
     if (!training->data)
-        return gdl_fail(error, "no memory for the data of %zu stages", training->stages);
+        return gdl_fail(error, "no memory for the data of %zu stages", training->plan.count);
     if (sources_read(&training->train, "--data", &training->options->data, error) ||
         sources_read(&training->valid, "--valid", &training->options->valid, error))
         return GDL_FAILED;
-    for (size_t i = 0; i < training->stages; i++)
-        if (prepare_stage(training, &training->model->stage[training->stage[i]], &training->data[i], error))
+    for (size_t i = 0; i < training->plan.count; i++)
+        if (prepare_stage(training, stage_of(training, i), &training->data[i], error))
             return GDL_FAILED;
-    return check_names(training, error);
+    return check_balanced(training, error) || check_names(training, error) ? GDL_FAILED : 0;
 }
 
 /* ── The model ── */
@@ -250,12 +164,9 @@ static int take_matching(const Training *training, gdl_error *error) {
 
 static int create_model(Training *training, gdl_error *error) {
     size_t capacity = 1;
-    for (size_t i = 0; i < training->stages; i++) {
-        size_t batch = batch_of(training, &training->model->stage[training->stage[i]]);
-        capacity = batch > capacity ? batch : capacity;
-    }
-    uint64_t seed = training->options->resume ? training->resumed.seed : training->options->seed;
-    training->instance = gdl_create(training->model, capacity, seed);
+    for (size_t i = 0; i < training->plan.count; i++)
+        capacity = training->plan.items[i].batch > capacity ? training->plan.items[i].batch : capacity;
+    training->instance = gdl_create(training->model, capacity, training->plan.seed);
     if (!training->instance)
         return gdl_fail(error, "no memory for %s with batches of %zu: %zu bytes", training->model->name, capacity,
                         training->model->memory(capacity));
@@ -291,18 +202,23 @@ static bool save_is_due(const Training *training, const gdl_run *run, gdl_event 
     return event == GDL_EPOCH || interrupted || (every && training->model->clock(run->instance)->step % every == 0);
 }
 
+static int end_epoch(Training *training, const gdl_run *run, gdl_error *error) {
+    if (history_add(&training->history, run, error) || snapshots_add(&training->snapshots, run, error))
+        return GDL_FAILED;
+    if (!training->best || run->stale > 0)
+        return 0;
+    return gdl_save(training->model, training->instance, NULL, training->best, error);
+}
+
 /* The checkpoint comes last: what it says was done is then in the other files too. */
 static int watch(void *context, const gdl_run *run, gdl_event event, gdl_error *error) {
     Training *training = context;
     training->saved = false;
     progress_show(&training->progress, run, event);
-    if (event == GDL_EPOCH) {
-        if (history_add(&training->history, run, error))
-            return GDL_FAILED;
-        if (training->best && run->stale == 0 &&
-            gdl_save(training->model, training->instance, NULL, training->best, error))
-            return GDL_FAILED;
-    }
+    if (collapse_watch(&training->collapse, event, error))
+        return GDL_FAILED;
+    if (event == GDL_EPOCH && end_epoch(training, run, error))
+        return GDL_FAILED;
     if (save_is_due(training, run, event) && save(training, run, error))
         return GDL_FAILED;
     return interrupted ? GDL_STOPPED : 0;
@@ -315,8 +231,7 @@ static int open_history(Training *training, const gdl_run *resumed, gdl_error *e
         return 0;
     training->history = (History){.path = training->options->history,
                                   .model = training->model,
-                                  .stage = training->stage,
-                                  .stages = training->stages,
+                                  .plan = &training->plan,
                                   .validated = training->data[0].valid.count > 0};
     return history_open(&training->history, resumed, error);
 }
@@ -333,39 +248,49 @@ static int start_run(Training *training, gdl_run *run, bool resumed, gdl_error *
     return open_history(training, resumed ? run : NULL, error);
 }
 
+static int open_watchers(Training *training, const gdl_run *run, gdl_error *error) {
+    const SnapshotOptions *options = &training->options->snapshot;
+    const char *stage = training->plan.count > 1 ? training->model->stage[run->stage].name : NULL;
+    if (collapse_open(&training->collapse, run, stderr, error))
+        return GDL_FAILED;
+    return options->every ? snapshots_open(&training->snapshots, options, run, stage, &training->train, error) : 0;
+}
+
 static int finish_run(Training *training, gdl_run *run, gdl_error *error) {
+    progress_begin(&training->progress, stderr, run);
     int result = gdl_run_train(run, error);
     progress_end(&training->progress);
-    return result || training->saved ? result : save(training, run, error);
+    if (!result && !training->saved)
+        result = save(training, run, error);
+    return result ? result : snapshots_strip(&training->snapshots, run, error);
 }
 
 static int train_stage(Training *training, size_t i, gdl_error *error) {
-    const gdl_stage *stage = &training->model->stage[training->stage[i]];
-    const TrainOptions *options = training->options;
+    const Planned *planned = &training->plan.items[i];
     gdl_run run = {.model = training->model,
                    .instance = training->instance,
-                   .stage = training->stage[i],
+                   .stage = planned->stage,
                    .train = &training->data[i].train,
                    .valid = training->data[i].valid.count ? &training->data[i].valid : NULL,
-                   .batch = batch_of(training, stage),
-                   .epochs = epochs_of(training, stage),
-                   .patience = options->patience ? options->patience : training->resumed.patience,
-                   .plan = training->plan,
+                   .batch = planned->batch,
+                   .epochs = planned->epochs,
+                   .patience = training->plan.patience,
+                   .plan = training->plan.text,
                    .watch = watch,
                    .context = training};
-    int result = start_run(training, &run, options->resume && i == training->first, error);
-    if (!result) {
-        progress_begin(&training->progress, stderr, &run);
-        result = finish_run(training, &run, error);
-    }
+    bool resumed = training->options->resume && i == training->plan.first;
+    int result = start_run(training, &run, resumed, error) || open_watchers(training, &run, error)
+                     ? GDL_FAILED
+                     : finish_run(training, &run, error);
+    snapshots_close(&training->snapshots);
+    collapse_close(&training->collapse);
     gdl_run_end(&run);
     return result;
 }
 
 static int prepare(Training *training, gdl_error *error) {
-    return read_resumed(training, error) || choose_stages(training, error) || find_first(training, error) ||
-                   write_plan(training, error) || choose_files(training, error) || prepare_data(training, error) ||
-                   create_model(training, error)
+    return plan_make(&training->plan, training->options, error) || choose_files(training, error) ||
+                   prepare_data(training, error) || create_model(training, error)
                ? GDL_FAILED
                : 0;
 }
@@ -375,7 +300,7 @@ static int train_stages(Training *training, gdl_error *error) {
     interrupted = 0;
     catch_signal(SIGINT);
     catch_signal(SIGTERM);
-    for (size_t i = training->first; i < training->stages && !result; i++) {
+    for (size_t i = training->plan.first; i < training->plan.count && !result; i++) {
         training->saved = false;
         result = train_stage(training, i, error);
     }
@@ -389,7 +314,7 @@ static int train_stages(Training *training, gdl_error *error) {
 }
 
 static void release(Training *training) {
-    for (size_t i = 0; training->data && i < training->stages; i++) {
+    for (size_t i = 0; training->data && i < training->plan.count; i++) {
         gdl_sample_free(&training->data[i].train);
         gdl_sample_free(&training->data[i].valid);
         gdl_data_free(&training->data[i].train_data);
@@ -399,19 +324,21 @@ static void release(Training *training) {
     sources_free(&training->valid);
     gdl_destroy(training->instance);
     free(training->data);
-    free(training->stage);
-    free(training->plan);
     free(training->best);
-    free(training->resumed.plan);
+    plan_free(&training->plan);
 }
 
-int command_train(const TrainOptions *options, gdl_error *error) {
-    Training training = {.options = options, .model = options->model};
+int command_train(int argc, char **argv, const gdl_model *model, gdl_error *error) {
+    TrainOptions options;
+    Training training = {.options = &options, .model = model};
+    if (train_options_parse(&options, model, argc, argv, error))
+        return GDL_FAILED;
     int result = prepare(&training, error);
     if (!result)
         result = train_stages(&training, error);
     if (history_close(&training.history, result ? NULL : error) && !result)
         result = GDL_FAILED;
     release(&training);
+    train_options_free(&options);
     return result;
 }

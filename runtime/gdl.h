@@ -276,6 +276,9 @@ typedef struct gdl_grid {
 } gdl_grid;
 
 int gdl_grid_write(const gdl_grid *grid, const char *path, gdl_error *error); /* PNG */
+/* The images of a picture that was written from such a grid (whose `set` is not used), in steps of 1/255 of its range, set after set.
+ * Fails where the picture has another size. */
+int gdl_grid_read(const gdl_grid *grid, const char *path, float *values, gdl_error *error);
 /* Height, width and channels of an example of this port where it is an image: [h, w], [h, w, 1], [h, w, 3], or flat and square.
  * Returns 1, or 0 where it is none. */
 int gdl_image_size(const gdl_port *port, size_t *height, size_t *width, size_t *channels);

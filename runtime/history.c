@@ -12,7 +12,7 @@
 /* Whether an earlier stage, or an earlier report of stage s, has this name: each is one column. */
 static bool named_before(const History *history, size_t s, size_t r, const char *name) {
     for (size_t i = 0; i <= s; i++) {
-        const gdl_stage *stage = &history->model->stage[history->stage[i]];
+        const gdl_stage *stage = &history->model->stage[history->plan->items[i].stage];
         for (size_t j = 0; j < (i == s ? r : stage->reports); j++)
             if (strcmp(stage->report[j].name, name) == 0)
                 return true;
@@ -31,8 +31,8 @@ static const double *value_of(const gdl_stage *stage, const double *values, cons
 /* One cell for each report name of all stages: the name where there is no run, else the value. */
 static void write_cells(const History *history, FILE *to, const char *prefix, const gdl_run *run,
                         const double *values) {
-    for (size_t s = 0; s < history->stages; s++) {
-        const gdl_stage *stage = &history->model->stage[history->stage[s]];
+    for (size_t s = 0; s < history->plan->count; s++) {
+        const gdl_stage *stage = &history->model->stage[history->plan->items[s].stage];
         for (size_t r = 0; r < stage->reports; r++) {
             const char *name = stage->report[r].name;
             if (named_before(history, s, r, name))
@@ -60,7 +60,7 @@ static void write_header(const History *history, FILE *to) {
 
 static size_t place_of(const History *history, size_t stage) {
     size_t i = 0;
-    while (i < history->stages && history->stage[i] != stage)
+    while (i < history->plan->count && history->plan->items[i].stage != stage)
         i++;
     return i;
 }
@@ -69,8 +69,8 @@ static size_t place_of(const History *history, size_t stage) {
 static bool is_done(const History *history, const gdl_run *resumed, const char *row) {
     size_t length = strcspn(row, ",");
     unsigned long long epoch = row[length] ? strtoull(row + length + 1, NULL, 10) : 0;
-    for (size_t i = 0; i < history->stages; i++) {
-        const char *name = history->model->stage[history->stage[i]].name;
+    for (size_t i = 0; i < history->plan->count; i++) {
+        const char *name = history->model->stage[history->plan->items[i].stage].name;
         if (strlen(name) == length && strncmp(name, row, length) == 0) {
             size_t now = place_of(history, resumed->stage);
             return i < now || (i == now && epoch <= resumed->model->clock(resumed->instance)->epoch);

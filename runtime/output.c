@@ -5,8 +5,10 @@
 #define _XOPEN_SOURCE 700 /* realpath */
 #include "runtime.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -32,6 +34,31 @@ static char *temporary_name(const char *path) {
     return name;
 }
 
+/* Whether `name` is a temporary file for `base` of a process that is no more. */
+static bool is_stale(const char *name, const char *base, size_t length) {
+    char *end;
+    if (strncmp(name, base, length) != 0 || strncmp(name + length, ".tmp", 4) != 0)
+        return false;
+    const char *digits = name + length + 4;
+    errno = 0;
+    long writer = strtol(digits, &end, 10);
+    return *digits >= '1' && *digits <= '9' && !*end && !errno && kill((pid_t)writer, 0) != 0 && errno == ESRCH;
+}
+
+/* Takes away what writers of the same file left that were killed. Nothing depends on its success. */
+static void remove_stale(const char *path) {
+    const char *slash = strrchr(path, '/');
+    const char *base = slash ? slash + 1 : path;
+    char *folder = slash ? strndup(path, (size_t)(base - path)) : strdup(".");
+    DIR *entries = folder ? opendir(folder) : NULL;
+    for (struct dirent *entry; entries && (entry = readdir(entries));)
+        if (is_stale(entry->d_name, base, strlen(base)))
+            unlinkat(dirfd(entries), entry->d_name, 0);
+    if (entries)
+        closedir(entries);
+    free(folder);
+}
+
 int gdl_output_open(gdl_output *output, const char *path, gdl_error *error) {
     struct stat status;
     bool special = stat(path, &status) == 0 && !S_ISREG(status.st_mode);
@@ -42,6 +69,8 @@ int gdl_output_open(gdl_output *output, const char *path, gdl_error *error) {
         release(output);
         return gdl_fail(error, "%s cannot be written: no memory", path);
     }
+    if (output->temporary)
+        remove_stale(output->path);
     output->file = fopen(special ? output->path : output->temporary, "wb");
     if (output->file)
         return 0;

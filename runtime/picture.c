@@ -1,4 +1,4 @@
-/* picture.c: grids of images as PNG files. */
+/* picture.c: grids of images as PNG files, written and read back. */
 #include "runtime.h"
 
 #include <math.h>
@@ -128,6 +128,50 @@ int gdl_grid_write(const gdl_grid *grid, const char *path, gdl_error *error) {
         return GDL_FAILED;
     draw(&canvas, grid);
     int result = write_png(&canvas, path, error);
+    free(canvas.pixels);
+    return result;
+}
+
+/* ── Reading back ── */
+
+static void take_tile(const Canvas *canvas, const gdl_grid *grid, size_t row, size_t column, float *image) {
+    size_t top = row * (canvas->tile_height + GAP) + GAP;
+    size_t left = column * (canvas->tile_width + GAP) + GAP;
+    for (size_t y = 0; y < grid->height; y++)
+        for (size_t x = 0; x < grid->width; x++) {
+            png_const_bytep from = canvas->pixels + ((top + y * canvas->zoom) * canvas->width + left + x * canvas->zoom) * canvas->channels;
+            for (size_t c = 0; c < grid->channels; c++)
+                *image++ = grid->low + (float)from[c] / 255.0f * (grid->high - grid->low);
+        }
+}
+
+static void take(const Canvas *canvas, const gdl_grid *grid, float *values) {
+    size_t image_size = grid->height * grid->width * grid->channels;
+    for (size_t s = 0; s < grid->sets; s++)
+        for (size_t i = 0; i < grid->count; i++, values += image_size)
+            take_tile(canvas, grid, i / canvas->columns * grid->sets + s, i % canvas->columns, values);
+}
+
+static int read_png(Canvas *canvas, const char *path, gdl_error *error) {
+    png_image image = {.version = PNG_IMAGE_VERSION};
+    if (!png_image_begin_read_from_file(&image, path))
+        return gdl_fail(error, "%s could not be read: %s", path, image.message);
+    if (image.width != canvas->width || image.height != canvas->height) {
+        png_image_free(&image);
+        return gdl_fail(error, "%s: a picture of %zu x %zu pixels is expected, but it has %u x %u", path, canvas->width, canvas->height,
+                        (unsigned)image.width, (unsigned)image.height);
+    }
+    image.format = canvas->channels == 3 ? PNG_FORMAT_RGB : PNG_FORMAT_GRAY;
+    return png_image_finish_read(&image, NULL, canvas->pixels, 0, NULL) ? 0 : gdl_fail(error, "%s is damaged: %s", path, image.message);
+}
+
+int gdl_grid_read(const gdl_grid *grid, const char *path, float *values, gdl_error *error) {
+    Canvas canvas;
+    if (canvas_create(&canvas, grid, error))
+        return GDL_FAILED;
+    int result = read_png(&canvas, path, error);
+    if (!result)
+        take(&canvas, grid, values);
     free(canvas.pixels);
     return result;
 }

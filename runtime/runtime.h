@@ -58,6 +58,11 @@ int gdl_npy_header(gdl_reader *reader, gdl_array *array, bool *big, gdl_error *e
 int64_t gdl_array_integer(const gdl_array *array, size_t i);
 bool gdl_type_is_integer(gdl_type type);
 
+/* ── sample.c ─────────────────────────────────────────────────────────────────────────────── */
+
+/* Whether an input is one label for each example, so that a limit can be balanced. */
+bool gdl_has_labels(const gdl_data *data);
+
 /* ── summary.c ────────────────────────────────────────────────────────────────────────────── */
 
 void gdl_print_stages(const gdl_model *model, FILE *to);    /* a line each, with their inputs and reports */

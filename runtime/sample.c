@@ -25,6 +25,8 @@ static size_t label_input(const gdl_data *data) {
     return i;
 }
 
+bool gdl_has_labels(const gdl_data *data) { return label_input(data) < data->inputs; }
+
 /* Keeps, in order, the first examples of each class as long as its quota lasts. Returns how many. */
 static size_t keep_quotas(gdl_sample *sample, const gdl_array *labels, size_t *quota) {
     size_t kept = 0;

@@ -79,7 +79,7 @@ static bool exists(const char *path) { return access(path, F_OK) == 0; }
 
 Test(trainer, usage) {
     expect_error("", 64, "train, save checkpoints, resume");
-    expect_error("fly", 64, "train, run or summary is expected, but found 'fly'");
+    expect_error("fly", 64, "train, run, inspect, confusion or summary is expected, but found 'fly'");
     expect_success("--help");
     expect_text("out", "fake run FUNCTION");
     expect_success("--version");
@@ -132,7 +132,7 @@ Test(trainer, all_stages_in_order) {
     expect_success("train --data x=images.idx --data label=labels.idx --save a.safetensors --history a.csv --epochs 2 --limit 30");
     expect_text("a.csv", "stage,epoch,loss,good\nautoencoder,1,");
     expect_text("a.csv", "\nclassifier,2,");
-    expect_text("a.safetensors", "\"stage\":\"classifier\",\"plan\":\"autoencoder,classifier\"");
+    expect_text("a.safetensors", "\"stage\":\"classifier\",\"plan\":\"autoencoder:2:8,classifier:2:4\"");
     expect_text("a.safetensors", "\"train_examples\":\"30\"");
     expect_success("train classifier --data x=images.idx --data label=labels.idx --limit 31 --balanced --save a.safetensors");
     expect_text("a.safetensors", "\"train_examples\":\"31\"");
@@ -202,6 +202,32 @@ Test(trainer, full_disk) {
     free(after);
 }
 
+Test(trainer, balanced_where_there_are_labels) {
+    expect_success("train --data x=images.idx --data label=labels.idx --epochs 1 --limit 31 --balanced --save a.safetensors");
+    expect_text("a.safetensors", "\"stage\":\"classifier\"");
+    expect_text("a.safetensors", "\"train_examples\":\"31\"");
+    expect_error("train classifier --data x=images.idx --data label=labels.idx --limit 300 --balanced", 1, "more examples of class");
+    expect_error("train classifier classifier --data x=images.idx --data label=labels.idx", 1, "classifier is named twice");
+}
+
+Test(trainer, temporary_files_of_the_dead_are_removed) {
+    char mine[64], text[] = "half a checkpoint";
+    pid_t child = start("summary");
+    finish(child); /* no process has this number now */
+    snprintf(mine, sizeof mine, "a.safetensors.tmp%ld", (long)child);
+    write_file(mine, text, sizeof text);
+    write_file("a.safetensors.tmp1", text, sizeof text); /* the process 1 is always there */
+    write_file("a.safetensors.tmp0", text, sizeof text);
+    write_file("a.safetensors.tmpl", text, sizeof text);
+    write_file("b.safetensors.tmp", text, sizeof text);
+    expect_success("train autoencoder --data images.idx --save a.safetensors --epochs 1");
+    cr_expect_not(exists(mine));
+    cr_expect(exists("a.safetensors.tmp1"));
+    cr_expect(exists("a.safetensors.tmp0"));
+    cr_expect(exists("a.safetensors.tmpl"));
+    cr_expect(exists("b.safetensors.tmp"));
+}
+
 /* ── resume ── */
 
 static const char long_run[] = "train autoencoder --data images.idx --validation-split 0.2 --epochs 20 --save-every 500 --batch 3 --history %s.csv "
@@ -260,6 +286,40 @@ Test(trainer, resumed_after_its_end_changes_nothing) {
     expect_success("train autoencoder --data images.idx --save a.safetensors --epochs 3 --patience 2");
     expect_success("train autoencoder --data images.idx --save b.safetensors --resume a.safetensors");
     cr_expect(same_files("a.safetensors", "b.safetensors"));
+}
+
+/* A checkpoint of a run that has just begun its first stage. */
+static void save_beginning(size_t stage, const char *plan, const char *path) {
+    gdl_array images, labels;
+    gdl_data data;
+    gdl_sample all;
+    const gdl_array *arrays[] = {&images, &labels};
+    const gdl_model *model = fake_describe();
+    cr_assert_eq(gdl_array_read(&images, "images.idx", NULL) || gdl_array_read(&labels, "labels.idx", NULL), 0);
+    cr_assert_eq(gdl_data_bind(&data, model->stage[stage].input, model->stage[stage].inputs, arrays, NULL), 0);
+    cr_assert_eq(gdl_sample_range(&all, &data, 0, data.count, NULL), 0);
+    gdl_run run = {.model = model, .instance = gdl_create(model, 8, 42), .stage = stage, .train = &all, .batch = 4, .epochs = 3, .plan = plan};
+    cr_assert_eq(gdl_run_begin(&run, NULL), 0);
+    cr_assert_eq(gdl_save(model, run.instance, &run, path, NULL), 0);
+    gdl_run_end(&run);
+    gdl_destroy(run.instance);
+    gdl_sample_free(&all);
+    gdl_data_free(&data);
+    gdl_array_free(&images);
+    gdl_array_free(&labels);
+}
+
+/* The run was started with the model's own epochs for the first stage, but not for the second. */
+Test(trainer, later_stages_are_as_long_as_the_run_was_started_with) {
+    save_beginning(FAKE_CLASSIFIER, "classifier:3:4,autoencoder:2:5", "a.safetensors");
+    expect_success("train --data x=images.idx --data label=labels.idx --resume a.safetensors");
+    expect_text("err", "classifier epoch 3/3");
+    expect_text("err", "autoencoder epoch 2/2");
+    save_beginning(FAKE_CLASSIFIER, "classifier:x", "a.safetensors");
+    expect_error("train --data x=images.idx --data label=labels.idx --resume a.safetensors", 1, "is expected to give the epochs and batch of each stage");
+    save_beginning(FAKE_CLASSIFIER, "", "a.safetensors");
+    expect_success("train --data x=images.idx --data label=labels.idx --resume a.safetensors");
+    expect_text("a.safetensors", "\"plan\":\"classifier:3:4\"");
 }
 
 Test(trainer, resumed_wrongly) {

@@ -1,0 +1,139 @@
+/* call.c: a net or an export over the examples of files: what the commands `run`, `inspect` and `confusion` have in common. */
+#include "trainer.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+const gdl_function *find_function(const gdl_model *model, const char *name, gdl_error *error) {
+    char names[512];
+    for (size_t f = 0; f < model->functions; f++)
+        if (strcmp(model->function[f].name, name) == 0)
+            return &model->function[f];
+    gdl_names_text(names, sizeof names, model->function, sizeof *model->function, model->functions);
+    gdl_fail(error, "%s has no net or export %s; it has: %s", model->name, name, names);
+    return NULL;
+}
+
+int call_open(Call *call, const CallOptions *options, gdl_error *error) {
+    *call = (Call){.options = options, .function = find_function(options->model, options->function, error)};
+    return call->function ? 0 : GDL_FAILED;
+}
+
+void call_close(Call *call) {
+    if (call->function) {
+        gdl_buffers_free(call->input, call->data.inputs);
+        gdl_buffers_free(call->output, call->function->outputs);
+    }
+    gdl_data_free(&call->data);
+    sources_free(&call->sources);
+    free(call->port);
+}
+
+int call_find_output(const Call *call, const char *option, const char *text, size_t length, size_t *output, gdl_error *error) {
+    char names[512];
+    const gdl_function *function = call->function;
+    for (*output = 0; *output < function->outputs; ++*output) {
+        const char *name = function->output[*output].name;
+        if (length ? strlen(name) == length && strncmp(name, text, length) == 0 : function->outputs == 1)
+            return 0;
+    }
+    gdl_names_text(names, sizeof names, function->output, sizeof *function->output, function->outputs);
+    return gdl_fail(error, "%s %s: %s; the outputs of %s are: %s", option, text,
+                    length ? "there is no such output" : "say of which output, by its name", function->name, names);
+}
+
+/* ── Data ── */
+
+static int choose_ports(Call *call, const gdl_port *label, gdl_error *error) {
+    const gdl_function *function = call->function;
+    call->port = calloc(function->inputs + 1, sizeof *call->port);
+    if (!call->port)
+        return gdl_fail(error, "no memory for the inputs of %s", function->name);
+    if (function->inputs)
+        memcpy(call->port, function->input, function->inputs * sizeof *call->port);
+    if (label)
+        call->port[function->inputs] = *label;
+    return 0;
+}
+
+int call_read(Call *call, const gdl_port *label, gdl_error *error) {
+    char names[512];
+    size_t ports = call->function->inputs + (label ? 1 : 0);
+    if (choose_ports(call, label, error))
+        return GDL_FAILED;
+    gdl_names_text(names, sizeof names, call->port, sizeof *call->port, ports);
+    return sources_read(&call->sources, "--data", &call->options->data, error) ||
+                   sources_bind(&call->sources, call->function->name, call->port, ports, &call->data, error) ||
+                   sources_check_used(&call->sources, names, error)
+               ? GDL_FAILED
+               : 0;
+}
+
+/* ── Computing ── */
+
+static void *create_model(const CallOptions *options, gdl_error *error) {
+    void *instance = gdl_create(options->model, options->batch, options->seed);
+    if (!instance) {
+        gdl_fail(error, "no memory for %s", options->model->name);
+        return NULL;
+    }
+    if (!options->load)
+        fprintf(stderr, "note: without --load FILE the parameters are those of an untrained model\n");
+    if (options->load && gdl_load(options->model, instance, options->load, error)) {
+        gdl_destroy(instance);
+        return NULL;
+    }
+    return instance;
+}
+
+static int gather(Call *call, size_t n, gdl_error *error) {
+    gdl_sample sample;
+    call->n = n;
+    call->input = gdl_buffers_create(call->port, call->data.inputs, n);
+    call->output = gdl_buffers_create(call->function->output, call->function->outputs, n);
+    if (!call->input || !call->output)
+        return gdl_fail(error, "no memory for %zu examples; try --count", n);
+    if (gdl_sample_range(&sample, &call->data, 0, n, error))
+        return GDL_FAILED;
+    gdl_gather(&call->data, sample.index, n, call->input);
+    gdl_sample_free(&sample);
+    return 0;
+}
+
+int function_call(const gdl_function *function, void *instance, size_t n, void *const *input, void *const *output,
+                  gdl_error *error) {
+    float **to = calloc(function->outputs + 1, sizeof *to);
+    if (!to)
+        return gdl_fail(error, "no memory for the outputs of %s", function->name);
+    for (size_t i = 0; i < function->outputs; i++)
+        to[i] = output[i];
+    int code = function->run(instance, n, (const void *const *)input, to);
+    free(to);
+    if (code == GDL_BATCH)
+        return gdl_fail(
+            error,
+            "the examples that %s computes depend on each other, so it needs room for all %zu at once: try --batch %zu",
+            function->name, n, n);
+    return code ? gdl_fail(error, "%s ended with code %d", function->name, code) : 0;
+}
+
+int function_call_aside(const gdl_function *function, const gdl_model *model, void *instance, size_t n, void *const *input,
+                        void *const *output, gdl_error *error) {
+    static const uint64_t aside_draw = UINT64_C(1) << 62;
+    gdl_clock *clock = model->clock(instance), before = *clock;
+    clock->draw = aside_draw;
+    int result = function_call(function, instance, n, input, output, error);
+    *clock = before;
+    return result;
+}
+
+int call_compute(Call *call, size_t n, gdl_error *error) {
+    void *instance = create_model(call->options, error);
+    if (!instance)
+        return GDL_FAILED;
+    int result = gather(call, n, error);
+    if (!result)
+        result = function_call(call->function, instance, n, call->input, call->output, error);
+    gdl_destroy(instance);
+    return result;
+}
