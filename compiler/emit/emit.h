@@ -32,6 +32,15 @@ const char *base_name(const char *path);                         /* without its 
 const char *piece(Emit *emit, const char *name);  /* how to call it: "vae_exp"; it will be emitted */
 void emit_pieces(Emit *emit, Text *to);
 
+/* ── layout.c: text on lines that fit ─────────────────────────────────────────────────────── */
+
+enum { LINE_WIDTH = 120 };
+
+bool mentions(const char *text, const char *word);                /* as a whole identifier */
+void add_wrapped(Text *to, const char *text, int column, int width); /* a list, broken after commas */
+void add_indented(Text *to, const char *text, int margin);
+void add_comment(Text *to, int margin, const char *text);         /* broken between words */
+
 /* ── expression.c: scalars and indices as C ───────────────────────────────────────────────── */
 
 typedef struct Known { const Scalar *scalar; const char *name; } Known; /* a value that a variable holds */
@@ -69,8 +78,6 @@ const char *emit_kernel(Emit *emit, Text *to, const char *name, const Step *step
 /* A statement without loops, as lines of the program that has it. */
 void emit_inline(Emit *emit, Text *to, const Program *program, const Step *step, int margin);
 const Buffer *storage(const Buffer *buffer);  /* the buffer whose place it has */
-bool mentions(const char *text, const char *word); /* as a whole identifier */
-void add_wrapped(Text *to, const char *text, int column, int width); /* a list, broken after commas */
 const char *buffer_type(const Buffer *buffer); /* "float" or "int32_t" */
 
 /* ── program.c: an entry point's steps in order, as functions on pointers ─────────────────── */

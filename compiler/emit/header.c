@@ -56,16 +56,16 @@ static void declare_model(Emit *emit, Text *to) {
 
 static void declare_function(Emit *emit, Text *to, const Entry *entry) {
     const char *inputs = ports_text(emit, entry, false), *outputs = ports_text(emit, entry, true);
-    text_add(to, "\n/* ");
-    add_wrapped(to, arena_printf(emit->arena, "%s %s: %s%s%s, for each of n examples, packed. The arrays must not overlap. %s%s", entry->net ? "Net" : "Export",
-                                 entry->name, inputs ? inputs : "", inputs ? " -> " : "", outputs ? outputs : "",
-                                 entry->crosses_batch ? arena_printf(emit->arena, "The examples depend on each other: %s_BATCH for more than the capacity.", emit->code)
-                                                      : "Any n.",
-                                 has_labels(entry->inputs.items, entry->inputs.count)
-                                     ? arena_printf(emit->arena, " %s_LABEL, and nothing is computed, where a label is none.", emit->code)
-                                     : ""),
-                3, 110);
-    text_add(to, " */\n");
+    const char *limit = entry->crosses_batch
+                            ? arena_printf(emit->arena, "The examples depend on each other: %s_BATCH for more than the capacity.", emit->code)
+                            : "Any n.";
+    const char *labels = has_labels(entry->inputs.items, entry->inputs.count)
+                             ? arena_printf(emit->arena, " %s_LABEL, and nothing is computed, where a label is none.", emit->code)
+                             : "";
+    text_add(to, "\n");
+    add_comment(to, 0, arena_printf(emit->arena, "%s %s: %s%s%s, for each of n examples, packed. The arrays must not overlap. %s%s",
+                                    entry->net ? "Net" : "Export", entry->name, inputs ? inputs : "", inputs ? " -> " : "",
+                                    outputs ? outputs : "", limit, labels));
     add_call(emit, to, "int ", entry->name, parameter_list(emit, entry));
 }
 
@@ -73,10 +73,12 @@ static void declare_parts(Emit *emit, Text *to, const Stage *stage, const Phase 
     const char *name = stage->phases.count == 1 ? stage->name : arena_printf(emit->arena, "%s_%s", stage->name, phase->entry->name);
     int64_t gradients = 0;
     for (int i = 0; i < phase->entry->gradients.count; i++) gradients += shape_size(&phase->entry->gradients.items[i]->shape, NULL);
-    text_add(to, "\n/* The same%s in two parts, for training on several machines: the second reads the gradients that the first leaves,\n"
-                 " * %" PRId64 " floats in the order of the parameters, and nothing else of the model may be called between them. `n` is the\n"
-                 " * same for both; `report` takes the reports of the phase. */\n",
-             stage->phases.count == 1 ? "" : arena_printf(emit->arena, ", phase %s,", phase->entry->name), gradients);
+    const char *phase_text = stage->phases.count == 1 ? "" : arena_printf(emit->arena, ", phase %s,", phase->entry->name);
+    text_add(to, "\n");
+    add_comment(to, 0, arena_printf(emit->arena, "The same%s in two parts, for training on several machines: the second reads the gradients that the "
+                                                 "first leaves, %" PRId64 " floats in the order of the parameters, and nothing else of the model may be "
+                                                 "called between them. `n` is the same for both; `report` takes the reports of the phase.",
+                                    phase_text, gradients));
     add_call(emit, to, "int ", arena_printf(emit->arena, "%s_backward", name),
              arena_printf(emit->arena, "%s, float *report", parameter_list(emit, phase->entry)));
     add_call(emit, to, "float *", arena_printf(emit->arena, "%s_gradients", name), arena_printf(emit->arena, "%s *m", emit->name));
@@ -90,10 +92,14 @@ static void declare_stage(Emit *emit, Text *to, const Stage *stage) {
     for (int i = 0; i < names.count; i++)
         text_add(to, "    float %s;%s\n", port_name(emit, names.items[i].name), names.items[i].loss ? " /* minimized */" : "");
     text_add(to, "} %s_%s_report;\n\n", emit->name, stage->name);
-    text_add(to, "/* One iteration of `train %s`: all its phases, forward, backward and update, on %d * n examples. %s_BATCH where n is 0 or more\n"
-                 " * than the capacity%s; nothing is computed then. */\n",
-             stage->name, stage_batches(stage), emit->code,
-             has_labels(stage->inputs.items, stage->inputs.count) ? arena_printf(emit->arena, ", %s_LABEL where a label is none", emit->code) : "");
+    const int batches = stage_batches(stage);
+    const char *examples = batches == 1 ? "n examples" : arena_printf(emit->arena, "%d * n examples, n for each run that reads them", batches);
+    const char *labels = has_labels(stage->inputs.items, stage->inputs.count)
+                             ? arena_printf(emit->arena, ", %s_LABEL where a label is none", emit->code)
+                             : "";
+    add_comment(to, 0, arena_printf(emit->arena, "One iteration of `train %s`: all its phases, forward, backward and update, on %s. %s_BATCH where n "
+                                                 "is 0 or more than the capacity%s; nothing is computed then.",
+                                    stage->name, examples, emit->code, labels));
     add_call(emit, to, "int ", arena_printf(emit->arena, "%s_step", stage->name), parameters);
     text_add(to, "/* The same reports in inference form, for n examples; no tensor changes. */\n");
     add_call(emit, to, "int ", arena_printf(emit->arena, "%s_evaluate", stage->name), parameters);

@@ -6,7 +6,6 @@
  * loops it is accumulated in memory. */
 #include "emit.h"
 
-#include <ctype.h>
 #include <stdarg.h>
 #include <string.h>
 
@@ -361,16 +360,6 @@ static void open_blocks(Kernel *kernel, const Poly *turns) {
     line(kernel, "for (size_t lane = 0; lane < %s; lane++) {", width);
 }
 
-/* A variable that nothing in the body mentions would be a warning. */
-bool mentions(const char *text, const char *word) {
-    const size_t length = strlen(word);
-    for (const char *at = strstr(text, word); at; at = strstr(at + 1, word)) {
-        const bool starts = at == text || (!isalnum((unsigned char)at[-1]) && at[-1] != '_' && at[-1] != '>' && at[-1] != '.');
-        if (starts && !isalnum((unsigned char)at[length]) && at[length] != '_') return true;
-    }
-    return false;
-}
-
 /* The block's lanes; a body that sums what does not depend on the loop does without its variable. */
 static void emit_blocks(Kernel *kernel, const Step *loop) {
     Text *to = kernel->to, body = {.arena = kernel->emit->arena};
@@ -437,25 +426,6 @@ static void list_parameters(Kernel *kernel, const char *body, Text *parameters, 
         }
 }
 
-/* The parameters on lines that fit, under the function's name. */
-void add_wrapped(Text *to, const char *text, int column, int width) {
-    int at = column;
-    for (const char *word = text; *word;) {
-        const size_t length = strcspn(word, ",") + (word[strcspn(word, ",")] == ',' ? 1 : 0);
-        if (at + (int)length > width && word != text) {
-            text_add(to, "\n%*s", column, "");
-            at = column;
-        } else if (word != text) {
-            text_add(to, " ");
-            at++;
-        }
-        text_bytes(to, word, length);
-        at += (int)length;
-        word += length;
-        while (*word == ' ') word++;
-    }
-}
-
 const char *emit_kernel(Emit *emit, Text *to, const char *name, const Step *step) {
     Text body = {.arena = emit->arena}, parameters = {.arena = emit->arena}, arguments = {.arena = emit->arena};
     Kernel kernel = {.emit = emit, .to = &body, .margin = INDENT};
@@ -469,13 +439,6 @@ const char *emit_kernel(Emit *emit, Text *to, const char *name, const Step *step
     add_wrapped(to, parameters.bytes, column, 120);
     text_add(to, ") {\n%s}\n\n", body.bytes);
     return arena_printf(emit->arena, "%s(%s);", name, arguments.bytes);
-}
-
-static void add_indented(Text *to, const char *text, int margin) {
-    for (const char *end; *text; text = end) {
-        end = strchr(text, '\n') + 1;
-        text_add(to, "%*s%.*s", margin, "", (int)(end - text), text);
-    }
 }
 
 /* In a block of its own where it needs variables. */

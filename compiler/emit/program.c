@@ -43,9 +43,7 @@ static void comment_loops(Emit *emit, Text *to, const Step *step, int margin) {
     const Node *node = NULL;
     add_written(emit, step, &written, &node);
     text_add(&written, "%s", place_comment(emit, node));
-    text_add(to, "%*s/* ", margin, "");
-    add_wrapped(to, written.bytes, margin + 3, WIDTH);
-    text_add(to, " */\n");
+    add_comment(to, margin, written.bytes);
 }
 
 /* ── matrix products ──────────────────────────────────────────────────────────────────────── */
