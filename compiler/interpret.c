@@ -408,34 +408,38 @@ static void run_dot(const Run *run, const Node *node, double *out) {
     }
 }
 
-/* One product of a convolution: the element of the spread and padded input under element `k` of the kernel, or 0. */
-static double conv_operand(const Run *run, const Node *node, const Grid *in, const int64_t *out, const int64_t *k) {
-    const ConvAxes *axes = &node->attr.conv;
+/* The position in the input of what lies under element `k` of the kernel at position `p` of the result, along one axis; -1 for a
+ * zero of the padding or of the spread. */
+static int64_t conv_source(const ConvAxes *axes, int i, int64_t p, int64_t k, int64_t size) {
+    int64_t at = p * axes->stride[i] + k * axes->dilation[i] - axes->low[i];
+    return at < 0 || at % axes->spread[i] != 0 || at / axes->spread[i] >= size ? -1 : at / axes->spread[i];
+}
+
+/* The row of channels that lies there, or NULL; `out` and `k` are positions as indices: of the result, of the kernel. */
+static const double *conv_row(const Run *run, const Node *node, const Grid *in, const int64_t *out, const int64_t *k) {
     int64_t from[MAX_RANK] = {out[0]};
-    for (int i = 0; i < axes->spatial; i++) {
-        int64_t at = out[i + 1] * axes->stride[i] + k[i] * axes->dilation[i] - axes->low[i];
-        if (at < 0 || at % axes->spread[i] != 0 || at / axes->spread[i] >= in->size[i + 1])
-            return 0;
-        from[i + 1] = at / axes->spread[i];
-    }
-    from[axes->spatial + 1] = k[axes->spatial];
-    return operand(run, node, 0)[ravel(in, from)];
+    for (int i = 0; i < node->attr.conv.spatial; i++)
+        if ((from[i + 1] = conv_source(&node->attr.conv, i, out[i + 1], k[i], in->size[i + 1])) < 0)
+            return NULL;
+    return operand(run, node, 0) + ravel(in, from);
 }
 
 static void run_conv(const Run *run, const Node *node, double *out) {
     Grid in = grid_of(run, &node->in[0]->shape), kernel = grid_of(run, &node->in[1]->shape), to = grid_of(run, &node->shape);
     int last = node->attr.conv.spatial + 1;
-    int64_t products = 1, index[MAX_RANK], k[MAX_RANK];
-    for (int i = 0; i < last; i++)
-        products *= kernel.size[i];
-    for (int64_t i = 0, size = count_of(run, node); i < size; i++) {
-        unravel(&to, i, index);
+    int64_t channels = kernel.size[last - 1], filters = kernel.size[last], index[MAX_RANK], k[MAX_RANK];
+    int64_t size = count_of(run, node), weights = count_of(run, node->in[1]);
+    for (int64_t i = 0; i < size; i++)
         out[i] = 0;
-        for (int64_t p = 0; p < products; p++) {
-            unravel(&kernel, p * kernel.size[last] + index[last], k);
-            out[i] += conv_operand(run, node, &in, index, k) * operand(run, node, 1)[ravel(&kernel, k)];
+    for (int64_t i = 0; i < size; i += filters)
+        for (int64_t w = 0; w < weights; w += channels * filters) {
+            unravel(&to, i, index);
+            unravel(&kernel, w, k);
+            const double *row = conv_row(run, node, &in, index, k);
+            for (int64_t c = 0; row && c < channels; c++)
+                for (int64_t f = 0; f < filters; f++)
+                    out[i + f] += row[c] * operand(run, node, 1)[w + c * filters + f];
         }
-    }
 }
 
 /* ── Indexing by value ────────────────────────────────────────────────────────────────────── */
