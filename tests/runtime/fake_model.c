@@ -75,6 +75,16 @@ static int run_together(void *model, size_t n, const void *const *input, float *
     return n > m->capacity ? GDL_BATCH : run_reconstruct(model, n, input, output);
 }
 
+static int run_classify(void *model, size_t n, const void *const *input, float *const *output) {
+    const Fake *m = model;
+    const float *image = input[0];
+    for (size_t i = 0; i < n * FAKE_CLASSES; i++) {
+        output[0][i] = 0;
+        for (size_t p = 0; p < FAKE_PIXELS; p++) output[0][i] += image[i / FAKE_CLASSES * FAKE_PIXELS + p] * m->head[p][i % FAKE_CLASSES];
+    }
+    return GDL_OK;
+}
+
 /* ── Stages ── */
 
 /* One example's loss; with `gradient`, adds to the gradients of both kernels. */
@@ -183,7 +193,7 @@ static void *init(void *at, size_t size, size_t batch, uint64_t seed) {
 
 static const size_t image_shape[] = {4, 4}, code_shape[] = {FAKE_CODE};
 static const size_t encoder_shape[] = {FAKE_PIXELS, FAKE_CODE}, decoder_shape[] = {FAKE_CODE, FAKE_PIXELS};
-static const size_t head_shape[] = {FAKE_PIXELS, FAKE_CLASSES};
+static const size_t head_shape[] = {FAKE_PIXELS, FAKE_CLASSES}, scores_shape[] = {FAKE_CLASSES};
 
 static const gdl_tensor tensors[] = {
     {"encoder.kernel", GDL_PARAM, -1, 2, encoder_shape, FAKE_PIXELS *FAKE_CODE, offsetof(Fake, encoder)},
@@ -196,6 +206,7 @@ static const gdl_tensor tensors[] = {
 
 static const gdl_port images[] = {{"image", 2, image_shape, FAKE_PIXELS, 0}};
 static const gdl_port codes[] = {{"code", 1, code_shape, FAKE_CODE, 0}};
+static const gdl_port scores[] = {{"scores", 1, scores_shape, FAKE_CLASSES, 0}};
 static const gdl_port code_and_image[] = {{"code", 1, code_shape, FAKE_CODE, 0}, {"image", 2, image_shape, FAKE_PIXELS, 0}};
 static const gdl_port labelled[] = {{"x", 2, image_shape, FAKE_PIXELS, 0}, {"label", 0, NULL, 1, FAKE_CLASSES}};
 static const gdl_report reports[] = {{"loss", 1}, {"good", 0}};
@@ -206,6 +217,7 @@ static const gdl_function functions[] = {
     {"generate", 0, 0, NULL, 1, images, run_generate},
     {"both", 0, 1, images, 2, code_and_image, run_both},
     {"together", 1, 1, images, 1, images, run_together},
+    {"classify", 1, 1, images, 1, scores, run_classify},
 };
 
 static const gdl_stage stages[] = {
@@ -215,7 +227,7 @@ static const gdl_stage stages[] = {
 
 const gdl_model *fake_describe(void) {
     static const gdl_model model = {.name = "fake", .source = "fake.gdl", .version = "0", .batch = 8, .tensors = 6, .tensor = tensors,
-                                    .functions = 5, .function = functions, .stages = 2, .stage = stages, .memory = memory, .init = init,
+                                    .functions = 6, .function = functions, .stages = 2, .stage = stages, .memory = memory, .init = init,
                                     .clock = clock_of};
     return &model;
 }

@@ -1,6 +1,7 @@
 /* test_trainer.c: the trainer as a user runs it: its commands in processes of their own, their messages, their files. */
 #define _XOPEN_SOURCE 700
 #include "fake_model.h"
+#include "process.h"
 #include "scratch.h"
 
 #include <criterion/criterion.h>
@@ -10,11 +11,10 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { PICTURES = 60, KILLED = -SIGKILL };
+enum { PICTURES = 60 };
 
 static void enter(void) {
     scratch_enter();
@@ -22,58 +22,6 @@ static void enter(void) {
 }
 
 TestSuite(trainer, .init = enter, .fini = scratch_leave, .timeout = 120);
-
-/* ── Running it ── */
-
-/* Starts `fake ARGUMENTS` with its output in the files `out` and `err`. Arguments are separated by single spaces. */
-static pid_t start(const char *arguments) {
-    pid_t child = fork();
-    if (child) return child;
-    char line[1024], *argv[64] = {"fake"};
-    int argc = 1;
-    snprintf(line, sizeof line, "%s", arguments);
-    for (char *word = strtok(line, " "); word; word = strtok(NULL, " ")) argv[argc++] = word;
-    setenv("OPENBLAS_CORETYPE", "Haswell", 0); /* no second start: the program is this test */
-    if (!freopen("out", "w", stdout) || !freopen("err", "w", stderr)) _exit(99);
-    int status = gdl_main(argc, argv, fake_describe());
-    fflush(NULL);
-    _exit(status);
-}
-
-/* The exit status, or minus the signal. */
-static int finish(pid_t child) {
-    int status;
-    cr_assert_eq(waitpid(child, &status, 0), child);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
-}
-
-static int run(const char *arguments) { return finish(start(arguments)); }
-
-/* The file may hold any bytes. */
-static void expect_text(const char *path, const char *phrase) {
-    size_t size, at = 0, length = strlen(phrase);
-    char *text = read_file(path, &size);
-    cr_assert_not_null(text, "%s should exist", path);
-    while (at + length <= size && memcmp(text + at, phrase, length) != 0) at++;
-    cr_expect(at + length <= size, "expected '%s' in %s: %s", phrase, path, text);
-    free(text);
-}
-
-static void expect_success(const char *arguments) {
-    int status = run(arguments);
-    size_t size;
-    char *text = read_file("err", &size);
-    cr_assert_eq(status, 0, "fake %s: status %d: %s", arguments, status, text);
-    free(text);
-}
-
-static void expect_error(const char *arguments, int status, const char *phrase) {
-    int found = run(arguments);
-    cr_assert_eq(found, status, "fake %s: status %d rather than %d", arguments, found, status);
-    expect_text("err", phrase);
-}
-
-static bool exists(const char *path) { return access(path, F_OK) == 0; }
 
 /* ── Commands ── */
 
@@ -356,7 +304,7 @@ Test(trainer, runs_functions) {
 }
 
 Test(trainer, functions_that_cannot_run) {
-    expect_error("run fly --out a.png", 1, "no net or export fly; it has: encode, reconstruct, generate, both, together");
+    expect_error("run fly --out a.png", 1, "no net or export fly; it has: encode, reconstruct, generate, both, together, classify");
     expect_error("run encode --data images.idx --out a.png", 1, "code has shape [2]; try .npy");
     expect_error("run reconstruct --data images.idx --out a.csv", 1, "try .npy");
     expect_error("run reconstruct --data images.idx --out a.jpg", 1, ".png, .npy or .csv");
