@@ -1,5 +1,5 @@
 #!/bin/sh
-# The example programs, run as a user would run them.
+# The example programs and the demo, run as a user would run them; and the README's example.
 B=${B:-build}
 temporary=$(mktemp -d) || exit 1
 trap 'rm -rf "$temporary"' EXIT
@@ -42,6 +42,9 @@ check "a bad count is refused" fails garments "$temporary/f" --count many
 check "and the message says what is wanted" grep -q 'takes a number from 1 to' "$temporary/errors"
 check "a folder that cannot be made is an error" fails garments /dev/null/x
 check "and the message says why" grep -q 'Not a directory' "$temporary/errors"
+
+readme_model() { awk '/^```$/ { if (inside) exit; inside = 1; next } inside' README.md; }
+check "the model that README.md shows is models/vae.gdl" is "$(readme_model | cksum)" "$(cksum < models/vae.gdl)"
 
 demo() { DEMO=$temporary/demo COUNT=1200 examples/demo.sh 1 > "$temporary/demo.log" 2>&1 || { cat "$temporary/demo.log"; false; }; }
 check "the demo runs" demo
