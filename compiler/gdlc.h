@@ -708,6 +708,7 @@ int64_t plan_bytes(const Plan *plan, int64_t batch); /* tensors and arena at tha
 void emit(Context *context, const Module *module, const Options *options, const ProgramList *programs, const Plan *plan,
           const char *header, Text *source, Text *declarations);
 bool c_reserved(const char *name); /* a word of C or C++, or a name that emitted code uses itself */
+bool c_prefix(const char *name);   /* it can stand before symbols, and be a type beside those of the C library */
 
 /* ── link.c: C → a trainer ────────────────────────────────────────────────────────────────── */
 

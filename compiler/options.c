@@ -66,29 +66,6 @@ static int wrong_usage(const char *format, ...)
 
 /* ── Names in C ───────────────────────────────────────────────────────────────────────────── */
 
-static bool is_reserved(const char *name)
-{
-    static const char *const words[] = {
-        "auto", "break", "case", "char", "const", "continue", "default", "do", "double", "else", "enum", "extern", "float", "for",
-        "goto", "if", "inline", "int", "long", "register", "restrict", "return", "short", "signed", "sizeof", "static", "struct",
-        "switch", "typedef", "union", "unsigned", "void", "volatile", "while", "main",
-        "alignas", "and", "asm", "bool", "catch", "class", "compl", "decltype", "delete", "explicit", "export", "false", "friend",
-        "mutable", "namespace", "new", "noexcept", "not", "nullptr", "operator", "or", "private", "protected", "public", "template",
-        "this", "throw", "true", "try", "typeid", "typename", "using", "virtual", "xor"}; /* C's, and C++'s for the header */
-    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-        if (strcmp(words[i], name) == 0)
-            return true;
-    return false;
-}
-
-static bool is_symbol(const char *name)
-{
-    for (const char *c = name; *c != '\0'; c++)
-        if (!isalnum((unsigned char)*c) && *c != '_')
-            return false;
-    return isalpha((unsigned char)*name) && !is_reserved(name);
-}
-
 /* The name of a file without folders and ending; what no symbol can hold becomes "_". */
 static char *base_name(Context *context, const char *path)
 {
@@ -196,7 +173,7 @@ static int check(Context *context, Options *options)
     if (context->name == NULL)
         context->name = base_name(context, options->output != NULL ? options->output : options->input);
     bool is_c = options->product == PRODUCT_C || options->product == PRODUCT_PROGRAM;
-    if (is_c && !is_symbol(context->name))
+    if (is_c && !c_prefix(context->name))
         return wrong_usage("`%s` cannot stand before symbols in C: give a name made of letters, digits and _ with --name", context->name);
     return GO_ON;
 }

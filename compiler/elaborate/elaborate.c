@@ -198,7 +198,7 @@ typedef struct Symbol { const char *name; Span span; } Symbol;
 typedef LIST(Symbol) SymbolList;
 
 static void add_symbol(Elaborator *e, SymbolList *symbols, const char *name, Span span) {
-    static const char *const own[] = { "create", "create_batch", "init", "init_batch", "free", "memory", "describe", "clock" };
+    static const char *const own[] = { "create", "create_batch", "init", "init_batch", "free", "memory", "get_clock", "get_tensors", "describe", "clock" };
     for (size_t i = 0; i < sizeof own / sizeof *own; i++)
         if (strcmp(own[i], name) == 0) error_at(e->context, span, "the generated code has a function `%s` of its own; choose another name", name);
     for (int i = 0; i < symbols->count; i++) {
@@ -210,7 +210,7 @@ static void add_symbol(Elaborator *e, SymbolList *symbols, const char *name, Spa
 }
 
 static void check_symbols(Elaborator *e) {
-    static const char *const of_stage[] = { "step", "evaluate", "report", "begin" }, *const of_phase[] = { "backward", "update" };
+    static const char *const of_stage[] = { "step", "evaluate", "report", "begin" }, *const of_phase[] = { "backward", "gradients", "update" };
     SymbolList symbols = { 0 };
     for (int i = 0; i < e->module->functions.count; i++) add_symbol(e, &symbols, e->module->functions.items[i]->name, e->module->functions.items[i]->span);
     for (int i = 0; i < e->module->stages.count; i++) {

@@ -26,10 +26,11 @@ enum { HEADER_BYTES = 128 };     /* what lies before a model's tensors */
 const char *c_name(Arena *arena, const char *name);              /* a C identifier */
 const char *port_name(Emit *emit, const char *name);             /* as a parameter of a public function */
 const char *base_name(const char *path);                         /* without its folder */
+const char *phase_name(Emit *emit, const Stage *stage, const Phase *phase); /* "gan_discriminate"; a stage's only phase has its name */
 
 /* ── pieces.c: fragments of support/ ──────────────────────────────────────────────────────── */
 
-const char *piece(Emit *emit, const char *name);  /* how to call it: "vae_exp"; it will be emitted */
+const char *piece(Emit *emit, const char *name);  /* how to call it: "support_exp"; it will be emitted */
 void emit_pieces(Emit *emit, Text *to);
 
 /* ── layout.c: text on lines that fit ─────────────────────────────────────────────────────── */

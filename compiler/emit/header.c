@@ -70,7 +70,7 @@ static void declare_function(Emit *emit, Text *to, const Entry *entry) {
 }
 
 static void declare_parts(Emit *emit, Text *to, const Stage *stage, const Phase *phase) {
-    const char *name = stage->phases.count == 1 ? stage->name : arena_printf(emit->arena, "%s_%s", stage->name, phase->entry->name);
+    const char *name = phase_name(emit, stage, phase);
     int64_t gradients = 0;
     for (int i = 0; i < phase->entry->gradients.count; i++) gradients += shape_size(&phase->entry->gradients.items[i]->shape, NULL);
     const char *phase_text = stage->phases.count == 1 ? "" : arena_printf(emit->arena, ", phase %s,", phase->entry->name);

@@ -167,10 +167,6 @@ static int report_count(const Entry *entry) {
     return count;
 }
 
-static const char *phase_name(Emit *emit, const Stage *stage, const Phase *phase) {
-    return stage->phases.count == 1 ? stage->name : arena_printf(emit->arena, "%s_%s", stage->name, phase->entry->name);
-}
-
 static void add_inputs(Emit *emit, Text *to, const Entry *entry, const char *offset) {
     for (int i = 0; i < entry->inputs.count; i++) {
         const Port *port = entry->inputs.items[i];

@@ -4,6 +4,12 @@
 #include <ctype.h>
 #include <string.h>
 
+static bool among(const char *name, const char *const *words, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(words[i], name) == 0) return true;
+    return false;
+}
+
 /* Words of C and C++, and the names that emitted functions give their own variables. */
 bool c_reserved(const char *name) {
     static const char *const words[] = {
@@ -14,12 +20,37 @@ bool c_reserved(const char *name) {
         "public", "register", "requires", "restrict", "return", "short", "signed", "sizeof", "static", "struct", "switch", "template",
         "this", "throw", "true", "try", "typedef", "typeid", "typename", "union", "unsigned", "using", "virtual", "void", "volatile",
         "wchar_t", "while", "xor", "xor_eq",
+        "NULL", "NAN", "INFINITY", "linux", "unix", "fabsf", "floorf", "nearbyintf", "powf", "memset", "size_t", "int32_t", "uint64_t",
         "e", "i", "j", "k", "l", "p", "q", "r", "s", "m", "n", "block", "lane", "width", "clock", "report", "tick", "first", "count",
-        "code", "NULL", "NAN", "INFINITY", "linux", "unix", "fabsf", "floorf", "nearbyintf", "powf", "memset", "size_t", "int32_t", "uint64_t",
-        "geometry", "size", "batch", "seed", "memory", "turn", "part", "model", "input", "output", "needed"};
-    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-        if (strcmp(words[i], name) == 0) return true;
-    return false;
+        "code", "size", "batch", "seed", "memory", "turn", "part", "model", "input", "output", "needed", "geometry", "label"};
+    return among(name, words, sizeof words / sizeof *words);
+}
+
+/* What the headers that emitted code includes declare: a type of that name would clash. */
+static bool in_library(const char *name) {
+    static const char *const words[] = {
+        "abort", "abs", "acos", "acosh", "asin", "asinh", "assert", "atan", "atan2", "atanh", "atexit", "atof", "atoi", "atol", "atoll",
+        "bsearch", "bzero", "calloc", "cbrt", "ceil", "clearerr", "copysign", "cos", "cosh", "div", "dprintf", "erf", "erfc", "exit",
+        "exp", "exp2", "expm1", "fabs", "fclose", "fdim", "fdopen", "feof", "ferror", "fflush", "ffs", "fgetc", "fgetpos", "fgets",
+        "fileno", "floor", "fma", "fmax", "fmin", "fmod", "fopen", "fprintf", "fputc", "fputs", "fread", "free", "freopen", "frexp",
+        "fscanf", "fseek", "fsetpos", "ftell", "fwrite", "gamma", "getc", "getchar", "getdelim", "getenv", "getline", "gets", "getw",
+        "hypot", "ilogb", "index", "isfinite", "isinf", "isnan", "isnormal", "j0", "j1", "jn", "labs", "ldexp", "ldiv", "lgamma",
+        "llabs", "lldiv", "llrint", "llround", "log", "log10", "log1p", "log2", "logb", "lrint", "lround", "main", "malloc", "memccpy",
+        "memchr", "memcmp", "memcpy", "memmem", "memmove", "modf", "nan", "nearbyint", "nextafter", "pclose", "perror", "popen", "pow",
+        "printf", "putc", "putchar", "putenv", "puts", "putw", "qsort", "rand", "random", "realloc", "remainder", "remove", "remquo",
+        "rename", "renameat", "rewind", "rindex", "rint", "round", "scalb", "scalbn", "scanf", "select", "setbuf", "setenv", "setvbuf",
+        "signbit", "significand", "sin", "sinh", "snprintf", "sprintf", "sqrt", "srand", "srandom", "sscanf", "stderr", "stdin",
+        "stdout", "stpcpy", "strcat", "strchr", "strcmp", "strcoll", "strcpy", "strcspn", "strdup", "strerror", "strlen", "strncat",
+        "strncmp", "strncpy", "strpbrk", "strrchr", "strsep", "strsignal", "strspn", "strstr", "strtod", "strtof", "strtok", "strtol",
+        "strtold", "strtoll", "strtoul", "strtoull", "strxfrm", "system", "tan", "tanh", "tgamma", "tmpfile", "tmpnam", "trunc",
+        "ungetc", "unsetenv", "vprintf", "vscanf", "y0", "y1", "yn"};
+    return among(name, words, sizeof words / sizeof *words);
+}
+
+bool c_prefix(const char *name) {
+    for (const char *c = name; *c; c++)
+        if (!isalnum((unsigned char)*c) && *c != '_') return false;
+    return isalpha((unsigned char)*name) && !c_reserved(name) && !in_library(name);
 }
 
 const char *c_name(Arena *arena, const char *name) {
@@ -40,4 +71,8 @@ const char *port_name(Emit *emit, const char *name) {
 const char *base_name(const char *path) {
     const char *slash = strrchr(path, '/');
     return slash ? slash + 1 : path;
+}
+
+const char *phase_name(Emit *emit, const Stage *stage, const Phase *phase) {
+    return stage->phases.count == 1 ? stage->name : arena_printf(emit->arena, "%s_%s", stage->name, phase->entry->name);
 }

@@ -1,4 +1,4 @@
-/* The pieces of support/ that a model needs, copied into its code under its own name. */
+/* The pieces of support/ that a model needs, copied into its code: static functions, so that models link together. */
 #include "emit.h"
 
 #include <ctype.h>
@@ -38,7 +38,7 @@ static void need(Emit *emit, const char *name) {
 
 const char *piece(Emit *emit, const char *name) {
     need(emit, name);
-    return arena_printf(emit->arena, "%s_%s", emit->name, name);
+    return arena_printf(emit->arena, "support_%s", name);
 }
 
 static size_t word_length(const char *text) {
@@ -47,15 +47,13 @@ static size_t word_length(const char *text) {
     return length;
 }
 
-/* Text up to `end`, with the model's name for `support`; a variable that is called like the model gets another name. */
+/* Text up to `end`, in which a variable that is called like the model gets another name. */
 static void copy_renamed(const Emit *emit, Text *to, const char *from, const char *end) {
-    const size_t prefix = strlen("support");
     while (from < end) {
         const size_t length = word_length(from);
-        if (length == 0) text_bytes(to, from++, 1);
-        else if (strncmp(from, "support_", prefix + 1) == 0) text_add(to, "%s%.*s", emit->name, (int)(length - prefix), from + prefix);
-        else text_add(to, "%.*s%s", (int)length, from, same_word(from, emit->name) ? "_" : "");
-        from += length;
+        text_bytes(to, from, length ? length : 1);
+        if (length > 0 && same_word(from, emit->name)) text_add(to, "_");
+        from += length ? length : 1;
     }
 }
 

@@ -2,8 +2,7 @@
  * turn the loops around them into vector code, whatever their flags. Accurate to a few units in the last place
  * everywhere, infinities, zeros and denormal numbers included; not a number stays not a number.
  *
- * gdlc copies the pieces that a model needs, with the model's name instead of `support`. A piece starts at a line with
- * three stars, its name and the pieces that it needs. */
+ * gdlc copies the pieces that a model needs. A piece starts at a line with three stars, its name and the pieces that it needs. */
 #include <math.h>
 #include <stdint.h>
 #include <string.h>

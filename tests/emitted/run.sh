@@ -1,0 +1,100 @@
+#!/bin/sh
+# Emitted C from a user's side: it compiles without a warning with every compiler there is, keeps to its promises, and needs
+# only what it says.
+case ${B:=build} in /*) ;; *) B=$PWD/$B ;; esac
+CC=${CC:-cc}
+here=$PWD/tests/emitted
+scratch=$(mktemp -d) || exit 1
+trap 'rm -rf "$scratch"' EXIT
+warnings='-std=c11 -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror'
+includes="-I$B/include $(pkg-config --cflags openblas)"
+passed=0 failed=0
+
+# holds NAME COMMAND...: must succeed; what it prints is shown if it does not.
+holds() {
+    what=$1
+    shift
+    if "$@" > "$scratch/log" 2>&1; then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+        echo "FAILED $what"
+        head -n 20 "$scratch/log"
+    fi
+}
+
+# counts NAME PROGRAM: adds up the program's last line.
+counts() {
+    "$2" > "$scratch/log" 2>&1
+    result=$(tail -n 1 "$scratch/log")
+    case $result in
+    *" passed, "*" failed")
+        grep -v ' passed, ' "$scratch/log"
+        passed=$((passed + ${result%% passed*})) rest=${result#*, }
+        failed=$((failed + ${rest%% failed})) ;;
+    *) failed=$((failed + 1)) && echo "FAILED $1 ended early" && cat "$scratch/log" ;;
+    esac
+}
+
+# variant NAME FLAGS LIBRARIES OPTIONS...: the small model emitted with the options, and used by programs/use.c.
+variant() {
+    name=$1 flags=$2 libraries=$3
+    shift 3
+    mkdir "$scratch/$name"
+    holds "gdlc $*" "$B/gdlc" "$here/small.gdl" "$@" -o "$scratch/$name/small.c"
+    floats=$(sed -n 's/^.*The \([0-9]*\) floats of all tensors.*$/\1/p' "$scratch/$name/small.h")
+    gradients=$(grep -o '[0-9]* floats in the order' "$scratch/$name/small.h" | cut -d ' ' -f 1)
+    for compiler in $compilers; do
+        holds "$compiler, $name" $compiler $warnings -O2 $flags -c "$scratch/$name/small.c" -o "$scratch/$name/small.o"
+        holds "$compiler, use of $name" $compiler $warnings -Wno-missing-prototypes -O1 $flags -I"$scratch/$name" -DTENSORS="$floats" -DPARAMETERS="$gradients" \
+            -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=aligned_alloc -o "$scratch/$name/use" "$here/programs/use.c" \
+            "$scratch/$name/small.o" $libraries -lm -lpthread
+        counts "$compiler, $name" "$scratch/$name/use"
+    done
+}
+
+undefined() { nm -u "$1" | awk '{ print $2 }' | grep -v '^_' | sort -u | tr '\n' ' '; }
+
+# needs NAME OBJECT SYMBOLS: the object needs no others.
+needs() {
+    for symbol in $(undefined "$2"); do
+        case " $3 " in *" $symbol "*) ;; *) echo "needs $symbol" && return 1 ;; esac
+    done
+}
+
+compilers=$CC
+for compiler in gcc clang; do
+    [ "$compiler" != "$CC" ] && command -v $compiler > "$scratch/log" && compilers="$compilers $compiler"
+done
+blas=$(pkg-config --libs openblas)
+export OPENBLAS_NUM_THREADS=1
+
+variant cblas "$includes" "$blas"
+variant plain "-I$B/include" "" --blas=none
+variant standalone "-DSTANDALONE $(pkg-config --cflags openblas)" "$blas" --standalone
+variant alone "-DSTANDALONE" "" --standalone --blas=none
+library='memset memcpy malloc free aligned_alloc sqrt sqrtf powf floorf nearbyintf'
+holds "--blas=none needs only the C library" needs plain "$scratch/plain/small.o" "$library"
+holds "--standalone needs only BLAS" needs standalone "$scratch/standalone/small.o" "$library cblas_sgemm cblas_sgemv"
+if grep -n 'gdl\.h\|gdl_' "$scratch/alone/small.c" "$scratch/alone/small.h"; then failed=$((failed + 1)); else passed=$((passed + 1)); fi
+
+# The same input gives the same bytes, wherever it is compiled.
+mkdir "$scratch/a" "$scratch/b"
+for folder in a b; do cp "$here/small.gdl" "$scratch/$folder" && (cd "$scratch/$folder" && "$B/gdlc" small.gdl -o small.c); done
+holds "the same C twice" diff -r "$scratch/a" "$scratch/b"
+
+# Two models, and two copies of one, link into a program.
+for name in one two; do "$B/gdlc" "$here/small.gdl" -o "$scratch/$name.c"; done
+holds "two models compile" $CC $warnings $includes -I"$scratch" -o "$scratch/both" "$here/programs/two.c" "$scratch/one.c" "$scratch/two.c" $blas -lm
+counts "two models" "$scratch/both"
+
+# All models: no warning from the second compiler (reference/run.sh tries the first), and headers that C++ reads.
+for model in models/*.gdl; do
+    name=$(basename "$model" .gdl)
+    holds "gdlc $model" "$B/gdlc" "$model" -o "$scratch/$name.c"
+    if command -v clang > "$scratch/log"; then holds "clang, $model" clang $warnings $includes -fsyntax-only "$scratch/$name.c"; fi
+    if command -v c++ > "$scratch/log"; then holds "C++, $model" c++ -x c++ -Wall -Wextra -Wpedantic -Werror -I"$B/include" -fsyntax-only "$scratch/$name.h"; fi
+done
+
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]
