@@ -19,16 +19,27 @@ static Plane sizes(const Shape *shape, int first, int spatial) {
 static int64_t area(Plane p) { return p.row * p.column; }
 
 /* The axis of the node along which the images lie: for the gradient of a kernel, the channels. */
-static int image_axis(const Conv *conv) { return conv->form == CONV_KERNEL ? conv->node->attr.conv.spatial + 1 : 0; }
+static int image_axis(const Conv *conv) { return conv->form >= CONV_KERNEL ? conv->node->attr.conv.spatial + 1 : 0; }
+
+static void exchange(Plane *a, Plane *b) {
+    const Plane kept = *a;
+    *a = *b;
+    *b = kept;
+}
 
 static void emit_geometry(Emit *emit, Text *to, const Conv *conv) {
     const ConvAxes *axes = &conv->node->attr.conv;
     const int spatial = axes->spatial, channel_axis = spatial + 1 - image_axis(conv);
     const Shape *x = &conv->node->in[0]->shape;
-    const Plane in = sizes(x, 1, spatial), out = sizes(&conv->node->shape, 1, spatial), kernel = sizes(&conv->node->in[1]->shape, 0, spatial);
+    const Plane in = sizes(x, 1, spatial);
+    Plane out = sizes(&conv->node->shape, 1, spatial), kernel = sizes(&conv->node->in[1]->shape, 0, spatial);
     const Plane distance = plane(spatial, conv->x.distance + 1, 0);
-    const Plane stride = plane(spatial, axes->stride, 1), low = plane(spatial, axes->low, 0);
-    const Plane spread = plane(spatial, axes->spread, 1), dilation = plane(spatial, axes->dilation, 1);
+    Plane stride = plane(spatial, axes->stride, 1), dilation = plane(spatial, axes->dilation, 1);
+    const Plane low = plane(spatial, axes->low, 0), spread = plane(spatial, axes->spread, 1);
+    if (conv->form == CONV_WEIGHTS) { /* gathered for each element of its kernel, which lies over the positions of its result */
+        exchange(&out, &kernel);
+        exchange(&stride, &dilation);
+    }
     const int64_t channels = conv->form == CONV_SCATTER ? conv->node->shape.dim[spatial + 1].base : x->dim[channel_axis].base;
     text_add(to, "        static const %s geometry = {\n", piece(emit, "geometry"));
     text_add(to, "            .rows = %" PRId64 ", .columns = %" PRId64 ", .channels = %" PRId64 ",\n", in.row, in.column, channels);
@@ -80,16 +91,16 @@ static void emit_kernel_gradient(Emit *emit, Text *to, const Conv *conv) {
     const Shape *x = &conv->node->in[0]->shape, *kernel = &conv->node->in[1]->shape, *out = &conv->node->shape;
     const int64_t rows = x->dim[0].base * area(sizes(out, 1, spatial)), filters = out->dim[spatial + 1].base;
     const Gemm product = image_product(emit, rows, filters, area(sizes(kernel, 0, spatial)), true);
-    text_add(to, "            %s(&geometry, %s, %s);\n            ", piece(emit, "conv_kernel"), image_of(emit, &conv->x, spatial + 1), conv->columns->name);
+    text_add(to, "            %s(&geometry, %s, %s);\n            ", piece(emit, conv->form == CONV_WEIGHTS ? "conv_gather" : "conv_kernel"), image_of(emit, &conv->x, spatial + 1), conv->columns->name);
     emit_gemm(emit, to, &product, conv->columns->name, image_of(emit, &conv->kernel, spatial), conv->out->name);
 }
 
 void emit_conv(Emit *emit, Text *to, const Conv *conv) {
-    static void (*const forms[])(Emit *, Text *, const Conv *) = {emit_gather, emit_scatter, emit_kernel_gradient};
+    static void (*const forms[])(Emit *, Text *, const Conv *) = {emit_gather, emit_scatter, emit_kernel_gradient, emit_kernel_gradient};
     const Dim images = conv->node->in[0]->shape.dim[image_axis(conv)];
     text_add(to, "    /* %s = %s * %s%s */\n", value_comment(emit, conv->out), value_comment(emit, conv->x.buffer), value_comment(emit, conv->kernel.buffer),
              place_comment(emit, conv->node));
-    if (conv->form == CONV_KERNEL)
+    if (conv->form >= CONV_KERNEL)
         text_add(to, "    for (size_t e = 0; e < %s; e++) %s[e] = 0.0f;\n", poly_text(emit, conv->out->size), conv->out->name);
     text_add(to, "    {\n");
     emit_geometry(emit, to, conv);

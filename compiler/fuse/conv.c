@@ -13,9 +13,28 @@ const Node *conv_operand(const Node *node) {
     return node;
 }
 
-static ConvForm form_of(const Node *node) {
+static bool is_kernel_gradient(const Node *conv) { return !dim_is_const(conv->in[0]->shape.dim[conv->attr.conv.spatial + 1]); }
+
+static int count_users(const Fuse *fuse, const Node *node) {
+    int users = 0;
+    for (int i = node->id + 1; i < fuse->entry->graph->nodes.count; i++)
+        for (int k = 0; fuse->live[i] && k < fuse->entry->graph->nodes.items[i]->arity; k++) users += fuse->entry->graph->nodes.items[i]->in[k] == node;
+    for (int i = 0; i < fuse->entry->roots.count; i++) users += fuse->entry->roots.items[i].value == node;
+    return users;
+}
+
+const Node *conv_transposed(const Fuse *fuse, const Node *node) {
+    const Node *conv = node->op == OP_PERMUTE ? node->in[0] : NULL;
+    if (!conv || conv->op != OP_CONV || !is_kernel_gradient(conv) || count_users(fuse, conv) != 1) return NULL;
+    const int spatial = conv->attr.conv.spatial;
+    for (int i = 0; i < spatial; i++)
+        if (node->attr.order[i] != i + 1) return NULL;
+    return node->attr.order[spatial] == 0 ? conv : NULL;
+}
+
+static ConvForm form_of(const Node *node, const Node *result) {
     const ConvAxes *axes = &node->attr.conv;
-    if (!dim_is_const(node->in[0]->shape.dim[axes->spatial + 1])) return CONV_KERNEL;
+    if (is_kernel_gradient(node)) return node == result ? CONV_KERNEL : CONV_WEIGHTS;
     for (int i = 0; i < axes->spatial; i++)
         if (axes->spread[i] > 1) return CONV_SCATTER;
     return CONV_GATHER;
@@ -86,32 +105,32 @@ static Buffer *columns_buffer(Fuse *fuse, const Node *node, ConvForm form) {
     const Shape *x = &node->in[0]->shape, *kernel = &node->in[1]->shape, *out = &node->shape;
     int64_t rows = positions(out, 1, spatial), columns = positions(kernel, 0, spatial + 1);
     if (form == CONV_SCATTER) rows = positions(x, 1, spatial), columns = positions(kernel, 0, spatial) * out->dim[spatial + 1].base;
-    if (form == CONV_KERNEL) rows = positions(kernel, 0, spatial), columns = x->dim[0].base * positions(out, 1, spatial);
+    if (form >= CONV_KERNEL) rows = positions(kernel, 0, spatial), columns = x->dim[0].base * positions(out, 1, spatial);
     const Shape shape = { 2, { dim_const(rows), dim_const(columns) } };
     return buffer_new(fuse, BUFFER_TEMPORARY, "columns", &shape);
 }
 
-void lower_conv(Fuse *fuse, const Node *node, int part) {
+void lower_conv(Fuse *fuse, const Node *node, const Node *result, int part) {
     const Node *x = node->in[0], *kernel = node->in[1];
     const int spatial = node->attr.conv.spatial;
-    const ConvForm form = form_of(node);
+    const ConvForm form = form_of(node, result);
     uint8_t x_order[MAX_RANK], kernel_order[MAX_RANK];
     for (int axis = 0; axis < node->shape.rank; axis++) x_order[axis] = kernel_order[axis] = (uint8_t)axis;
     if (form == CONV_SCATTER) { /* [in, k..., out] */
         kernel_order[0] = (uint8_t)spatial;
         for (int i = 0; i < spatial; i++) kernel_order[i + 1] = (uint8_t)i;
     }
-    if (form == CONV_KERNEL) { /* by example: [n, s..., in], and [n, s..., out] */
+    if (form >= CONV_KERNEL) { /* by example: [n, s..., in], and [n, s..., out] */
         x_order[0] = (uint8_t)(spatial + 1), x_order[spatial + 1] = 0;
         kernel_order[0] = (uint8_t)spatial;
         for (int i = 0; i < spatial; i++) kernel_order[i + 1] = (uint8_t)i;
     }
     Step *step = NEW(fuse->arena, Step);
     step->kind = STEP_CONV;
-    step->conv = (Conv){ .form = form, .node = node, .out = fuse->stored[node->id] };
+    step->conv = (Conv){ .form = form, .node = node, .out = fuse->stored[result->id] };
     step->conv.x = read_operand(fuse, x, x_order, form == CONV_SCATTER ? fits_image : fits_always, part);
     step->conv.kernel = form == CONV_SCATTER ? read_view(fuse, kernel, kernel_order, part)
-                                             : read_operand(fuse, kernel, kernel_order, form == CONV_KERNEL ? fits_gradient : fits_kernel, part);
+                                             : read_operand(fuse, kernel, kernel_order, form >= CONV_KERNEL ? fits_gradient : fits_kernel, part);
     step->conv.columns = columns_buffer(fuse, node, form);
     LIST_PUSH(fuse->arena, &fuse->program->part[part], step);
 }

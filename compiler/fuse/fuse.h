@@ -68,7 +68,9 @@ void lower_gemm(Fuse *fuse, const Node *node, int part);
 /* ── conv.c: convolutions, image by image ─────────────────────────────────────────────────── */
 
 const Node *conv_operand(const Node *node);  /* what is stored so that the operand `node` can be read in place */
-void lower_conv(Fuse *fuse, const Node *node, int part);
+/* The convolution whose result `node` is, transposed to the order of kernels, when nothing else uses it; else NULL. */
+const Node *conv_transposed(const Fuse *fuse, const Node *node);
+void lower_conv(Fuse *fuse, const Node *conv, const Node *result, int part); /* `result`: the convolution, or its transposition */
 
 /* ── merge.c: loops that can share their turns ────────────────────────────────────────────── */
 

@@ -169,7 +169,11 @@ static void lower_draw(Fuse *fuse, const Node *node, int part) {
 void lower_node(Fuse *fuse, const Node *node, int part) {
     switch (node->op) {
     case OP_DOT: lower_gemm(fuse, node, part); return;
-    case OP_CONV: lower_conv(fuse, node, part); return;
+    case OP_CONV: lower_conv(fuse, node, node, part); return;
+    case OP_PERMUTE:
+        if (!conv_transposed(fuse, node)) break;
+        lower_conv(fuse, node->in[0], node, part);
+        return;
     case OP_RAND: lower_draw(fuse, node, part); return;
     case OP_SUM: case OP_MAX: case OP_ARGMAX: lower_reduction(fuse, node, part); return;
     case OP_SCATTER_ADD: lower_scatter(fuse, node, part); return;

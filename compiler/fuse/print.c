@@ -110,7 +110,7 @@ static void print_step(Printer *printer, const Step *step) {
     case STEP_STATEMENT: print_statement(printer, step->statement); break;
     case STEP_GEMM: print_gemm(printer, &step->gemm); break;
     case STEP_CONV: {
-        static const char *const forms[] = {"gather", "scatter", "kernel"};
+        static const char *const forms[] = {"gather", "scatter", "kernel", "weights"};
         const Conv *conv = &step->conv;
         text_add(printer->to, "%*s%s = conv %s %s, %s, through %s\n", printer->margin, "", conv->out->name, conv->x.buffer->name,
                  conv->kernel.buffer->name, forms[conv->form], conv->columns->name);

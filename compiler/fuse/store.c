@@ -161,6 +161,13 @@ static void store_assigned(Fuse *fuse) {
     }
 }
 
+/* A convolution that is computed straight into its transposition. */
+static bool is_transposed(const Fuse *fuse, const Node *conv) {
+    for (int i = conv->id + 1; i < fuse->entry->graph->nodes.count; i++)
+        if (fuse->live[i] && conv_transposed(fuse, fuse->entry->graph->nodes.items[i]) == conv) return true;
+    return false;
+}
+
 static void store_kinds(Fuse *fuse) {
     for (int i = 0; i < fuse->entry->graph->nodes.count; i++) {
         const Node *node = fuse->entry->graph->nodes.items[i];
@@ -173,7 +180,8 @@ static void store_kinds(Fuse *fuse) {
             store(fuse, conv_operand(node->in[0]));
             store(fuse, conv_operand(node->in[1]));
         }
-        if (op_info[node->op].class == CLASS_CONTRACTION || node->op == OP_RAND || node->op == OP_SCATTER_ADD || op_info[node->op].class == CLASS_REDUCTION)
+        if (conv_transposed(fuse, node)) store(fuse, node);
+        if ((op_info[node->op].class == CLASS_CONTRACTION && !is_transposed(fuse, node)) || node->op == OP_RAND || node->op == OP_SCATTER_ADD || op_info[node->op].class == CLASS_REDUCTION)
             store(fuse, node);
     }
 }

@@ -13,6 +13,7 @@ static Node *mul(Simplifier *s, Node *a, Node *b) { return simple_binary(s, OP_M
 /* A leaf is reshaped where it is read, so that a reshape comes out only of what is computed. */
 static bool comes_out(const Simplifier *s, const Node *x) {
     if (x->op == OP_RESHAPE) return is(s, x, OP_RESHAPE) && x->in[0]->arity > 0;
+    if (x->op == OP_PERMUTE && x->in[0]->op == OP_CONV) return false; /* the gradient of a kernel, computed in this order */
     return (x->op == OP_PERMUTE || x->op == OP_EXPAND || x->op == OP_FLIP) && is(s, x, x->op);
 }
 
