@@ -620,7 +620,8 @@ typedef struct Gemm {
 typedef enum ConvForm {
     CONV_GATHER,         /* columns: for each position of the result what the kernel covers; times the kernel */
     CONV_SCATTER,        /* of a spread input: the input times the kernel; each product is added where it belongs */
-    CONV_KERNEL          /* the gradient of a kernel: the channels are the examples, over which products are summed */
+    CONV_KERNEL,         /* the gradient of a kernel: the channels are the examples, over which products are summed */
+    CONV_WEIGHTS         /* the same, with the result transposed to [k..., in, out], as kernels are kept: columns as in gather */
 } ConvForm;
 
 /* A tensor of a convolution as it lies in memory: the axes of the node, in elements. */
