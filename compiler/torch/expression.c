@@ -7,6 +7,8 @@
 #include <math.h>
 #include <string.h>
 
+enum { LONG_LENGTH = 100 }; /* characters in one line */
+
 /* ── pieces ───────────────────────────────────────────────────────────────────────────────── */
 
 static Code atom(const char *text) { return (Code){.text = text, .level = LEVEL_ATOM}; }
@@ -133,6 +135,7 @@ static Code full_code(Method *method, const Node *node) {
     Code code = broadcast_code(method, node);
     if (code.number)
         return atom(arena_printf(method->arena, "self.zero.new_full(%s, %s)", shape_tuple(method, &node->shape), code.text));
+    if (!repeated_axes(node)) return code;
     return (Code){.text = arena_printf(method->arena, "%s.expand(%s)", within(method, code, LEVEL_ATOM), shape_arguments(method, node)),
                   .level = LEVEL_ATOM, .form = code.form == FORM_BOOLEAN ? FORM_BOOLEAN : FORM_PLAIN};
 }
@@ -311,9 +314,13 @@ static Code flip_code(Method *method, const Node *node) {
     return called(method, node, "flip", axes.bytes);
 }
 
+/* Long parts get lines of their own. */
 static Code concat_code(Method *method, const Node *node) {
     Text parts = {.arena = method->arena};
-    for (int i = 0; i < node->arity; i++) text_add(&parts, "%s%s", i ? ", " : "", argument(method, node, i));
+    size_t length = 0;
+    for (int i = 0; i < node->arity; i++) length += strlen(argument(method, node, i));
+    for (int i = 0; i < node->arity; i++)
+        text_add(&parts, "%s%s", !i ? "" : length > LONG_LENGTH ? ",\n            " : ", ", argument(method, node, i));
     return atom(arena_printf(method->arena, "torch.cat((%s), %d)", parts.bytes, node->attr.axis));
 }
 
@@ -350,10 +357,10 @@ static Code dot_code(Method *method, const Node *node) {
 static void add_spatial(Text *text, const char *name, const int64_t *values, int count, int64_t usual) {
     bool unusual = false;
     for (int i = 0; i < count; i++) unusual |= values[i] != usual;
-    for (int i = 0; unusual && i < count; i++) {
-        if (i == 0) text_add(text, ", %s=(", name);
-        text_add(text, "%lld,%s", (long long)values[i], i == count - 1 ? ")" : " ");
-    }
+    if (!unusual) return;
+    text_add(text, ", %s=(", name);
+    for (int i = 0; i < count; i++) text_add(text, "%s%lld", i ? ", " : "", (long long)values[i]);
+    text_add(text, count == 1 ? ",)" : ")");
 }
 
 static Code conv_code(Method *method, const Node *node) {
