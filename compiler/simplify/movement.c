@@ -194,7 +194,7 @@ Node *simple_flip(Simplifier *s, Node *x, uint32_t axes) {
     double value;
     if (is_uniform(s, x, &value)) return x;
     if (is(s, x, OP_FLIP)) return graph_flip(s->graph, x->in[0], axes ^ x->attr.axes);
-    if (is(s, x, OP_PERMUTE)) { /* turned around before it is transposed, so that two turns meet */
+    if (is(s, x, OP_PERMUTE) && x->in[0]->op != OP_CONV) { /* turned around before it is transposed, so that two turns meet */
         uint32_t inner = 0;
         for (int i = 0; i < x->shape.rank; i++) inner |= (axes >> i & 1) << x->attr.order[i];
         return simple_permute(s, simple_flip(s, x->in[0], inner), x->attr.order);

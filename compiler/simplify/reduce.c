@@ -201,3 +201,39 @@ Node *simple_dot(Simplifier *s, Node *a, Node *b, const DotAxes *axes) {
     if (!repeated) repeated = dot_of_expand(s, a, b, &simple, false);
     return repeated ? repeated : graph_dot(s->graph, a, b, &simple);
 }
+
+/* ── convolutions ─────────────────────────────────────────────────────────────────────────── */
+
+/* The gradient of the kernel of a transposed convolution: its input is spread out by zeros, and nothing is to be multiplied
+ * by them. Every product is one of an element x[s] and an element d[q] with s spread + low - p stride = q dilation, so
+ * that input and kernel may change places: the result is then turned around, and its channels exchanged. */
+static Node *exchanged_conv(Simplifier *s, Node *x, Node *kernel, const ConvAxes *axes) {
+    const int spatial = axes->spatial, last = spatial + 1;
+    Node *whole = graph_conv(s->graph, x, kernel, axes);
+    ConvAxes exchanged = { .spatial = spatial };
+    uint8_t to_image[MAX_RANK] = { 0 }, to_kernel[MAX_RANK] = { 0 }, back[MAX_RANK] = { 0 };
+    for (int i = 0; i < spatial; i++) {
+        const int64_t size = whole->shape.dim[i + 1].base, image = (kernel->shape.dim[i].base - 1) * axes->dilation[i] + 1;
+        const int64_t reach = (x->shape.dim[i + 1].base - 1) * axes->spread[i] + 1;
+        exchanged.stride[i] = axes->stride[i];
+        exchanged.dilation[i] = axes->spread[i];
+        exchanged.spread[i] = axes->dilation[i];
+        exchanged.low[i] = (size - 1) * axes->stride[i] - axes->low[i];
+        exchanged.high[i] = (size - 1) * axes->stride[i] + reach - image - exchanged.low[i];
+        to_image[i + 1] = (uint8_t)i;
+        to_kernel[i] = back[i + 1] = (uint8_t)(i + 1);
+    }
+    to_image[0] = (uint8_t)last, to_image[last] = (uint8_t)spatial;   /* [q..., n, o] to [o, q..., n] */
+    to_kernel[spatial] = (uint8_t)last, to_kernel[last] = 0;          /* [i, s..., n] to [s..., n, i] */
+    back[0] = (uint8_t)last, back[last] = 0;                          /* [o, k..., i] to [i, k..., o] */
+    Node *product = graph_conv(s->graph, simple_permute(s, kernel, to_image), simple_permute(s, x, to_kernel), &exchanged);
+    return simple_permute(s, simple_flip(s, product, ((1u << spatial) - 1) << 1), back);
+}
+
+Node *simple_conv(Simplifier *s, Node *x, Node *kernel, const ConvAxes *axes) {
+    bool spread = false, dilated = false;
+    for (int i = 0; i < axes->spatial; i++) spread |= axes->spread[i] > 1, dilated |= axes->dilation[i] > 1;
+    const bool kernel_gradient = !dim_is_const(x->shape.dim[axes->spatial + 1]);
+    if (kernel_gradient && spread && !dilated) return exchanged_conv(s, x, kernel, axes);
+    return graph_conv(s->graph, x, kernel, axes);
+}

@@ -43,5 +43,6 @@ int reshape_groups(const Shape *from, const Shape *to, AxisGroup *groups);
 Node *simple_sum(Simplifier *s, Node *x, uint32_t axes);
 Node *simple_max(Simplifier *s, Node *x, uint32_t axes);
 Node *simple_dot(Simplifier *s, Node *a, Node *b, const DotAxes *axes);
+Node *simple_conv(Simplifier *s, Node *x, Node *kernel, const ConvAxes *axes);
 
 #endif

@@ -36,7 +36,7 @@ static Node *rebuild(Simplifier *s, const Node *node, Node **in) {
     case CLASS_ELEMENTWISE: return simple_elementwise(s, node->op, in);
     case CLASS_MOVEMENT: return rebuild_movement(s, node, in);
     case CLASS_CONTRACTION:
-        return node->op == OP_DOT ? simple_dot(s, in[0], in[1], &node->attr.dot) : graph_conv(s->graph, in[0], in[1], &node->attr.conv);
+        return node->op == OP_DOT ? simple_dot(s, in[0], in[1], &node->attr.dot) : simple_conv(s, in[0], in[1], &node->attr.conv);
     default: break;
     }
     if (node->op == OP_SUM) return simple_sum(s, in[0], node->attr.axes);
