@@ -23,20 +23,46 @@ static ptrdiff_t support_conv_place(ptrdiff_t place, ptrdiff_t spread, ptrdiff_t
     return place / spread < size ? place / spread : -1;
 }
 
-/*** conv_gather: geometry conv_place
+/*** conv_copy
+ * Short rows are copied in line: a call would cost more than the copy. */
+static inline void support_conv_copy(float *restrict to, const float *restrict from, ptrdiff_t count) {
+    if (count >= 64) memcpy(to, from, (size_t)count * sizeof *to);
+    else for (ptrdiff_t i = 0; i < count; i++) to[i] = from[i];
+}
+
+/*** conv_row: conv_copy
+ * One row of the kernel over neighbouring elements of a row of the image, from column `first` on; what lies outside is 0. */
+static inline void support_conv_row(const support_geometry *g, const float *restrict row, ptrdiff_t first, float *restrict to) {
+    const ptrdiff_t left = first < 0 ? (-first < g->kernel_columns ? -first : g->kernel_columns) : 0;
+    ptrdiff_t right = g->columns - first < g->kernel_columns ? g->columns - first : g->kernel_columns;
+    if (right < left) right = left;
+    for (ptrdiff_t i = 0; i < left * g->channels; i++) to[i] = 0.0f;
+    support_conv_copy(to + left * g->channels, row + (first + left) * g->channels, (right - left) * g->channels);
+    for (ptrdiff_t i = right * g->channels; i < g->kernel_columns * g->channels; i++) to[i] = 0.0f;
+}
+
+/*** conv_elements: conv_place
+ * The same for elements that lie apart, or have zeros between them. */
+static inline void support_conv_elements(const support_geometry *g, const float *restrict row, ptrdiff_t first, float *restrict to) {
+    for (ptrdiff_t l = 0; l < g->kernel_columns; l++, to += g->channels) {
+        const ptrdiff_t c = support_conv_place(first + l * g->column_dilation, g->column_spread, g->columns);
+        for (ptrdiff_t i = 0; i < g->channels; i++) to[i] = c < 0 ? 0.0f : row[c * g->column + i * g->channel];
+    }
+}
+
+/*** conv_gather: geometry conv_place conv_row conv_elements
  * to[out row][out column][kernel row][kernel column][channel]: what the kernel covers at each position of the result. */
 static void support_conv_gather(const support_geometry *g, const float *restrict x, float *restrict to) {
+    const ptrdiff_t length = g->kernel_columns * g->channels;
+    const int neighbours = g->column_dilation == 1 && g->column_spread == 1 && g->channel == 1 && g->column == g->channels;
     for (ptrdiff_t p = 0; p < g->out_rows; p++)
         for (ptrdiff_t q = 0; q < g->out_columns; q++)
-            for (ptrdiff_t k = 0; k < g->kernel_rows; k++) {
+            for (ptrdiff_t k = 0; k < g->kernel_rows; k++, to += length) {
                 const ptrdiff_t r = support_conv_place(p * g->row_stride + k * g->row_dilation - g->row_low, g->row_spread, g->rows);
-                for (ptrdiff_t l = 0; l < g->kernel_columns; l++, to += g->channels) {
-                    const ptrdiff_t c = support_conv_place(q * g->column_stride + l * g->column_dilation - g->column_low, g->column_spread, g->columns);
-                    const float *from = x + r * g->row + c * g->column;
-                    if (r < 0 || c < 0) memset(to, 0, (size_t)g->channels * sizeof *to);
-                    else if (g->channel == 1) memcpy(to, from, (size_t)g->channels * sizeof *to);
-                    else for (ptrdiff_t i = 0; i < g->channels; i++) to[i] = from[i * g->channel];
-                }
+                const ptrdiff_t first = q * g->column_stride - g->column_low;
+                if (r < 0) for (ptrdiff_t i = 0; i < length; i++) to[i] = 0.0f;
+                else if (neighbours) support_conv_row(g, x + r * g->row, first, to);
+                else support_conv_elements(g, x + r * g->row, first, to);
             }
 }
 
