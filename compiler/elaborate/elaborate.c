@@ -231,6 +231,11 @@ static Value global_named(Elaborator *e, const Global *global) {
     return lookup(e, e->user->scope, global->decl->name.text, global->decl->name.span);
 }
 
+static void elaborate_params(Elaborator *e) {
+    for (int i = 0; i < e->user->items.count; i++)
+        if (e->user->items.items[i]->decl->kind == DECL_PARAM) global_named(e, e->user->items.items[i]);
+}
+
 static void elaborate_kind(Elaborator *e, DeclKind kind) {
     for (int i = 0; i < e->user->items.count; i++) {
         const Global *global = e->user->items.items[i];
@@ -323,6 +328,7 @@ Module *elaborate(Context *context, const DeclList *declarations) {
         if (!context->sources.items[i].prelude) LIST_PUSH(e.arena, &e.importing, context->sources.items[i].path);
     declare_all(&e, declarations);
     for (int i = 0; i < context->definitions.count; i++) define(&e, context->definitions.items[i]);
+    elaborate_params(&e);
     elaborate_kind(&e, DECL_NET);
     elaborate_kind(&e, DECL_TRAIN);
     elaborate_kind(&e, DECL_EXPORT);

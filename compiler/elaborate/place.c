@@ -179,7 +179,7 @@ static bool sizes_are_sensible(Elaborator *e, const Shape *shape, Name name, Spa
 
 static Tensor *tensor_create(Elaborator *e, TensorRole role, const char *path, const Shape *shape, Span span) {
     Tensor *tensor = NEW(e->arena, Tensor);
-    *tensor = (Tensor){ .name = path, .role = role, .shape = *shape, .span = span, .stage = -1 };
+    *tensor = (Tensor){ .name = path, .role = role, .shape = *shape, .span = span, .index = e->module->tensors.count, .stage = -1 };
     LIST_PUSH(e->arena, &e->module->tensors, tensor);
     return tensor;
 }

@@ -6,6 +6,8 @@
 
 typedef struct Minimized { Node *value; Span span; } Minimized;
 
+typedef struct Gradient { const Tensor *tensor; Node *value; } Gradient;
+
 typedef struct PhaseRun {
     Elaborator *e;
     Stage *stage;
@@ -18,6 +20,7 @@ typedef struct PhaseRun {
     int losses;                  /* `minimize` statements, right or wrong */
     LIST(const Stmt *) updates;  /* update, clip and average, in order */
     TensorList updated;
+    LIST(Gradient) gradients;
 } PhaseRun;
 
 /* ── losses and metrics ───────────────────────────────────────────────────────────────────── */
@@ -190,7 +193,7 @@ static void add_target(PhaseRun *run, Node *loss, Expr *target, Update *update) 
         if (contains(&update->tensors, tensors.items[i])) continue;
         LIST_PUSH(e->arena, &update->tensors, tensors.items[i]);
         LIST_PUSH(e->arena, &update->gradients, gradients[i]);
-        LIST_PUSH(e->arena, &run->entry->gradients, gradients[i]);
+        LIST_PUSH(e->arena, &run->gradients, ((Gradient){ tensors.items[i], gradients[i] }));
     }
     if (!reached) fail(e, target->span, "the loss does not depend on this, so there is nothing to update");
 }
@@ -278,6 +281,17 @@ static bool may_change(const PhaseRun *run, const Tensor *tensor) {
     return false;
 }
 
+/* The gradients in the order of their parameters, whatever the order of the updates. */
+static void add_gradients(PhaseRun *run) {
+    for (int i = 1; i < run->gradients.count; i++) {
+        const Gradient gradient = run->gradients.items[i];
+        int at = i;
+        for (; at > 0 && run->gradients.items[at - 1].tensor->index > gradient.tensor->index; at--) run->gradients.items[at] = run->gradients.items[at - 1];
+        run->gradients.items[at] = gradient;
+    }
+    for (int i = 0; i < run->gradients.count; i++) LIST_PUSH(run->e->arena, &run->entry->gradients, run->gradients.items[i].value);
+}
+
 static void add_assignments(PhaseRun *run) {
     Elaborator *e = run->e;
     for (int i = 0; i < e->building->assigned.count; i++) {
@@ -331,6 +345,7 @@ static void train_phase(Elaborator *e, Stage *stage, const Callable *train, cons
     if (loss && errors == error_count(e->context)) {
         add_report(&run, "loss", loss, true, run.minimized.items[0].span);
         run_updates(&run, loss);
+        add_gradients(&run);
         add_assignments(&run);
         made.reads = reads_inputs(entry);
         LIST_PUSH(e->arena, &stage->phases, made);
