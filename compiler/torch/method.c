@@ -3,6 +3,7 @@
 #include "torch.h"
 
 #include <ctype.h>
+#include <math.h>
 #include <string.h>
 
 enum { INLINE_LENGTH = 60, SHORT_LENGTH = 12 }; /* characters of an expression, and of a number, that may stand inside of others */
@@ -99,9 +100,11 @@ static void write_assignment(Method *method, const Root *root) {
     const char *target = root->target->name;
     if (method->entry->kind != ENTRY_INIT)
         text_add(&method->body, "        self[\"%s\"] = %s\n", target, python_text(method, root->value, LEVEL_COMPARE));
-    else if (node_is_uniform(root->value, &value))
-        text_add(&method->body, "        self[\"%s\"].fill_(%.17g)\n", target, value);
-    else
+    else if (node_is_uniform(root->value, &value) && isfinite(value)) {
+        text_add(&method->body, "        self[\"%s\"].fill_(", target);
+        text_number(&method->body, value);
+        text_add(&method->body, ")\n");
+    } else
         text_add(&method->body, "        self[\"%s\"].copy_(%s)\n", target, python_text(method, root->value, LEVEL_COMPARE));
 }
 
