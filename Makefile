@@ -179,7 +179,7 @@ $(B)/examples/interpolation.o: CPPFLAGS += -I$(B)/models
 $(B)/examples/interpolation.o: $(B)/models/vae.c
 $(B)/examples/interpolation: $(B)/models/vae.o
 $(EXAMPLES): LDLIBS = $(BLAS_LIBS)
-FAST ?= -O3 -march=native
+FAST ?= -O3 -march=native -ffp-contract=fast -fno-trapping-math
 
 $(B)/tests/bench/bench: $(BENCH_OBJECTS) $(B)/libgdl.a
 	$(call say,LD $@)$(CC) $(CFLAGS) $(LDFLAGS) -rdynamic -o $@ $^ $(BLAS_LIBS) $(RUNTIME_LIBS) -ldl

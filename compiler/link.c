@@ -107,7 +107,7 @@ static char **compiler_command(Arena *arena, const Workspace *space, const char 
     WordList words = {0};
     const char *compiler = getenv("CC"), *options = getenv("CFLAGS");
     add_words(arena, &words, compiler && *compiler ? compiler : "cc");
-    add_words(arena, &words, options && *options ? options : "-O3 -march=native");
+    add_words(arena, &words, options && *options ? options : "-O3 -march=native -ffp-contract=fast -fno-trapping-math");
     const char *fixed[] = {"-std=c11", "-I", headers, "-o", output, space->source, space->main, library};
     for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++) LIST_PUSH(arena, &words, arena_copy(arena, fixed[i], strlen(fixed[i])));
     add_words(arena, &words, GDLC_LIBRARIES);
