@@ -3,9 +3,9 @@
  *     test_models MODEL.gdl LIBRARY NAME     the library holds the model, emitted with that name
  *
  * With a reduced batch: the interpreter is slow. */
+#include "../library.h"
 #include "../module.h"
 #include "compare.h"
-#include "library.h"
 
 #include <stdlib.h>
 

@@ -4,9 +4,9 @@
  *     test_random check LIBRARY FIRST COUNT   compares the library made of it
  *
  * run.sh compiles between the two. Modules with an odd seed use BLAS, the others plain C. */
+#include "../library.h"
 #include "../module.h"
 #include "compare.h"
-#include "library.h"
 #include "random_graph.h"
 
 #include <stdlib.h>
