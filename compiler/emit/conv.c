@@ -71,8 +71,8 @@ static void emit_gather(Emit *emit, Text *to, const Conv *conv) {
     const int64_t rows = area(sizes(out, 1, spatial)), filters = out->dim[spatial + 1].base;
     const Gemm product = image_product(emit, rows, filters, area(sizes(kernel, 0, spatial)) * kernel->dim[spatial].base, false);
     const char *weights = conv->kernel.start ? arena_printf(emit->arena, "%s + %" PRId64, conv->kernel.buffer->name, conv->kernel.start) : conv->kernel.buffer->name;
-    text_add(to, "            %s(&geometry, %s, %s);\n            ", piece(emit, "conv_gather"), image_of(emit, &conv->x, 0), conv->columns->name);
-    emit_gemm(emit, to, &product, conv->columns->name, weights, arena_printf(emit->arena, "%s + %" PRId64 " * i", conv->out->name, rows * filters));
+    text_add(to, "            %s(&geometry, %s, %s);\n", piece(emit, "conv_gather"), image_of(emit, &conv->x, 0), conv->columns->name);
+    add_statement(to, 12, gemm_call(emit, &product, conv->columns->name, weights, arena_printf(emit->arena, "%s + %" PRId64 " * i", conv->out->name, rows * filters)));
 }
 
 static void emit_scatter(Emit *emit, Text *to, const Conv *conv) {
@@ -80,8 +80,7 @@ static void emit_scatter(Emit *emit, Text *to, const Conv *conv) {
     const Shape *x = &conv->node->in[0]->shape, *kernel = &conv->node->in[1]->shape, *out = &conv->node->shape;
     const int64_t filters = out->dim[spatial + 1].base;
     const Gemm product = image_product(emit, area(sizes(x, 1, spatial)), area(sizes(kernel, 0, spatial)) * filters, kernel->dim[spatial].base, false);
-    text_add(to, "            ");
-    emit_gemm(emit, to, &product, image_of(emit, &conv->x, 0), conv->kernel.buffer->name, conv->columns->name);
+    add_statement(to, 12, gemm_call(emit, &product, image_of(emit, &conv->x, 0), conv->kernel.buffer->name, conv->columns->name));
     text_add(to, "            %s(&geometry, %s, %s + %" PRId64 " * i);\n", piece(emit, "conv_scatter"), conv->columns->name, conv->out->name,
              area(sizes(out, 1, spatial)) * filters);
 }
@@ -91,8 +90,8 @@ static void emit_kernel_gradient(Emit *emit, Text *to, const Conv *conv) {
     const Shape *x = &conv->node->in[0]->shape, *kernel = &conv->node->in[1]->shape, *out = &conv->node->shape;
     const int64_t rows = x->dim[0].base * area(sizes(out, 1, spatial)), filters = out->dim[spatial + 1].base;
     const Gemm product = image_product(emit, rows, filters, area(sizes(kernel, 0, spatial)), true);
-    text_add(to, "            %s(&geometry, %s, %s);\n            ", piece(emit, conv->form == CONV_WEIGHTS ? "conv_gather" : "conv_kernel"), image_of(emit, &conv->x, spatial + 1), conv->columns->name);
-    emit_gemm(emit, to, &product, conv->columns->name, image_of(emit, &conv->kernel, spatial), conv->out->name);
+    text_add(to, "            %s(&geometry, %s, %s);\n", piece(emit, conv->form == CONV_WEIGHTS ? "conv_gather" : "conv_kernel"), image_of(emit, &conv->x, spatial + 1), conv->columns->name);
+    add_statement(to, 12, gemm_call(emit, &product, conv->columns->name, image_of(emit, &conv->kernel, spatial), conv->out->name));
 }
 
 void emit_conv(Emit *emit, Text *to, const Conv *conv) {

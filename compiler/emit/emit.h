@@ -39,6 +39,7 @@ enum { LINE_WIDTH = 120 };
 
 bool mentions(const char *text, const char *word);                /* as a whole identifier */
 void add_wrapped(Text *to, const char *text, int column, int width); /* a list, broken after commas */
+void add_statement(Text *to, int margin, const char *text);       /* broken before operators and after commas */
 void add_indented(Text *to, const char *text, int margin);
 void add_comment(Text *to, int margin, const char *text);         /* broken between words */
 
@@ -85,7 +86,7 @@ const char *buffer_type(const Buffer *buffer); /* "float" or "int32_t" */
 
 void emit_program(Emit *emit, Text *to, const Program *program);
 /* One call of a matrix product, on operands given as text. */
-void emit_gemm(Emit *emit, Text *to, const Gemm *g, const char *a, const char *b, const char *c);
+const char *gemm_call(Emit *emit, const Gemm *g, const char *a, const char *b, const char *c); /* by BLAS or without */
 bool program_draws(const Program *program, int part);
 const char *shape_comment(Emit *emit, const Shape *shape);       /* "[n][784]" */
 const char *value_comment(Emit *emit, const Buffer *buffer);     /* "hidden[n][784]" */

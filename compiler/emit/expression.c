@@ -179,6 +179,10 @@ static const char *clock_text(Clock clock) {
     return clock == CLOCK_STEP ? "(float)clock->step" : clock == CLOCK_EPOCH ? "(float)clock->epoch" : "clock->lr_scale";
 }
 
+static const char *as_float(Arena *arena, const char *whole) {
+    return arena_printf(arena, strchr(whole, ' ') ? "(float)(%s)" : "(float)%s", whole);
+}
+
 static const char *text_at(Kernel *kernel, const Scalar *s, int needed) {
     Arena *arena = kernel->emit->arena;
     int level = PRIMARY;
@@ -191,8 +195,8 @@ static const char *text_at(Kernel *kernel, const Scalar *s, int needed) {
         break;
     case SCALAR_LOAD: text = load_text(kernel, s, &level); break;
     case SCALAR_OP: text = op_text(kernel, s, &level); break;
-    case SCALAR_INDEX: level = UNARY; text = arena_printf(arena, "(float)(%s)", index_text(kernel, s->index)); break;
-    case SCALAR_SIZE: level = UNARY; text = arena_printf(arena, "(float)(%s)", poly_text(kernel->emit, s->size)); break;
+    case SCALAR_INDEX: level = UNARY; text = as_float(arena, index_text(kernel, s->index)); break;
+    case SCALAR_SIZE: level = UNARY; text = as_float(arena, poly_text(kernel->emit, s->size)); break;
     case SCALAR_CLOCK: level = UNARY; text = clock_text(s->clock); break;
     case SCALAR_GUARD: level = TERNARY; text = guard_text(kernel, s); break;
     case SCALAR_RESULT: break;

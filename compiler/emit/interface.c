@@ -121,9 +121,9 @@ static void emit_label_check(Emit *emit, Text *to) {
         for (int k = 0; k < emit->module->stages.items[i]->inputs.count; k++)
             any = any || emit->module->stages.items[i]->inputs.items[k]->classes > 0;
     if (!any) return;
-    text_add(to, "/* Whether all labels are in 0..classes-1. */\n");
-    text_add(to, "static int valid_labels(const int32_t *label, size_t count, int32_t classes) {\n");
-    text_add(to, "    int valid = 1;\n    for (size_t i = 0; i < count; i++) valid &= label[i] >= 0 && label[i] < classes;\n    return valid;\n}\n\n");
+    text_add(to, "/* Whether all labels are in 0..limit-1. */\n");
+    text_add(to, "static int valid_labels(const int32_t *input, size_t count, int32_t limit) {\n");
+    text_add(to, "    int valid = 1;\n    for (size_t i = 0; i < count; i++) valid &= input[i] >= 0 && input[i] < limit;\n    return valid;\n}\n\n");
 }
 
 static void check_labels(Emit *emit, Text *to, Port *const *ports, int count, const char *examples) {

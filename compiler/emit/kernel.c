@@ -22,7 +22,7 @@ static void line(Kernel *kernel, const char *format, ...) {
     vsnprintf(text, (size_t)length + 1, format, again);
     va_end(again);
     va_end(arguments);
-    text_add(kernel->to, "%*s%s\n", kernel->margin, "", text);
+    add_statement(kernel->to, kernel->margin, text);
 }
 
 /* ── names ────────────────────────────────────────────────────────────────────────────────── */

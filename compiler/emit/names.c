@@ -22,7 +22,7 @@ bool c_reserved(const char *name) {
         "wchar_t", "while", "xor", "xor_eq",
         "NULL", "NAN", "INFINITY", "linux", "unix", "fabsf", "floorf", "nearbyintf", "powf", "memset", "size_t", "int32_t", "uint64_t",
         "e", "i", "j", "k", "l", "p", "q", "r", "s", "m", "n", "block", "lane", "width", "clock", "report", "tick", "first", "count",
-        "code", "size", "batch", "seed", "memory", "turn", "part", "model", "input", "output", "needed", "geometry", "label"};
+        "code", "size", "batch", "seed", "memory", "turn", "part", "model", "input", "output", "needed", "geometry", "limit"};
     return among(name, words, sizeof words / sizeof *words);
 }
 

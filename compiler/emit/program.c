@@ -6,8 +6,6 @@
 #include <inttypes.h>
 #include <string.h>
 
-enum { WIDTH = 120 };
-
 /* ── comments ─────────────────────────────────────────────────────────────────────────────── */
 
 const char *shape_comment(Emit *emit, const Shape *shape) {
@@ -62,40 +60,41 @@ static const char *leading(Emit *emit, const Poly *distance, const Poly *length)
 
 static bool adjacent(const Poly *distance) { return poly_is(distance, 0) || poly_is(distance, 1); }
 
-typedef struct Operands { const char *a, *b, *c; } Operands;
-
 static const char *beta(const Gemm *g) { return g->add ? "1.0f" : "0.0f"; }
 
-static void emit_sgemm(Emit *emit, Text *to, const Gemm *g, Operands at) {
+static const char *sgemm_call(Emit *emit, const Gemm *g, const char *a, const char *b, const char *c) {
     const bool a_rows = adjacent(g->a_k), b_rows = adjacent(g->b_n);
-    text_add(to, "cblas_sgemm(CblasRowMajor, %s, %s, %s, %s, %s, 1.0f, %s, %s, %s, %s, %s, %s, %s);\n",
-             a_rows ? "CblasNoTrans" : "CblasTrans", b_rows ? "CblasNoTrans" : "CblasTrans", integer_text(emit, g->m),
-             integer_text(emit, g->n), integer_text(emit, g->k), at.a, a_rows ? leading(emit, g->a_m, g->k) : leading(emit, g->a_k, g->m),
-             at.b, b_rows ? leading(emit, g->b_k, g->n) : leading(emit, g->b_n, g->k), beta(g), at.c, integer_text(emit, g->n));
+    return arena_printf(
+        emit->arena, "cblas_sgemm(CblasRowMajor, %s, %s, %s, %s, %s, 1.0f, %s, %s, %s, %s, %s, %s, %s);",
+        a_rows ? "CblasNoTrans" : "CblasTrans", b_rows ? "CblasNoTrans" : "CblasTrans", integer_text(emit, g->m), integer_text(emit, g->n),
+        integer_text(emit, g->k), a, a_rows ? leading(emit, g->a_m, g->k) : leading(emit, g->a_k, g->m), b,
+        b_rows ? leading(emit, g->b_k, g->n) : leading(emit, g->b_n, g->k), beta(g), c, integer_text(emit, g->n));
 }
 
-/* y = matrix x, where the matrix has `rows` rows `row` apart and `columns` columns `column` apart. */
-static void emit_sgemv(Emit *emit, Text *to, const char *matrix, const Poly *rows, const Poly *columns, const Poly *row,
-                       const Poly *column, const char *x, const Poly *x_step, const char *beta_text, const char *y) {
-    const bool by_rows = adjacent(column);
-    text_add(to, "cblas_sgemv(CblasRowMajor, %s, %s, %s, 1.0f, %s, %s, %s, %s, %s, %s, 1);\n", by_rows ? "CblasNoTrans" : "CblasTrans",
-             integer_text(emit, by_rows ? rows : columns), integer_text(emit, by_rows ? columns : rows), matrix,
-             by_rows ? leading(emit, row, columns) : leading(emit, column, rows), x,
-             poly_is(x_step, 0) ? "1" : integer_text(emit, x_step), beta_text, y);
+/* A matrix with `rows` rows `row` apart and `columns` columns `column` apart, times a vector. */
+typedef struct Matrix { const char *place; const Poly *rows, *columns, *row, *column; } Matrix;
+
+static const char *sgemv_call(Emit *emit, const Matrix *matrix, const char *x, const Poly *x_step, const char *beta_text, const char *y) {
+    const bool by_rows = adjacent(matrix->column);
+    return arena_printf(emit->arena, "cblas_sgemv(CblasRowMajor, %s, %s, %s, 1.0f, %s, %s, %s, %s, %s, %s, 1);",
+                        by_rows ? "CblasNoTrans" : "CblasTrans", integer_text(emit, by_rows ? matrix->rows : matrix->columns),
+                        integer_text(emit, by_rows ? matrix->columns : matrix->rows), matrix->place,
+                        by_rows ? leading(emit, matrix->row, matrix->columns) : leading(emit, matrix->column, matrix->rows), x,
+                        poly_is(x_step, 0) ? "1" : integer_text(emit, x_step), beta_text, y);
 }
 
-static void emit_plain_gemm(Emit *emit, Text *to, const Gemm *g, Operands at) {
-    text_add(to, "%s(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s);\n", piece(emit, g->add ? "gemm_add" : "gemm"), poly_text(emit, g->m), poly_text(emit, g->n),
-             poly_text(emit, g->k), at.a, poly_text(emit, g->a_m), poly_text(emit, g->a_k), at.b, poly_text(emit, g->b_k),
-             poly_text(emit, g->b_n), at.c);
+static const char *plain_call(Emit *emit, const Gemm *g, const char *a, const char *b, const char *c) {
+    return arena_printf(emit->arena, "%s(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s);", piece(emit, g->add ? "gemm_add" : "gemm"),
+                        poly_text(emit, g->m), poly_text(emit, g->n), poly_text(emit, g->k), a, poly_text(emit, g->a_m),
+                        poly_text(emit, g->a_k), b, poly_text(emit, g->b_k), poly_text(emit, g->b_n), c);
 }
 
-void emit_gemm(Emit *emit, Text *to, const Gemm *g, const char *a, const char *b, const char *c) {
-    const Operands at = {a, b, c};
-    if (emit->options->plain) emit_plain_gemm(emit, to, g, at);
-    else if (poly_is(g->n, 1)) emit_sgemv(emit, to, at.a, g->m, g->k, g->a_m, g->a_k, at.b, g->b_k, beta(g), at.c);
-    else if (poly_is(g->m, 1)) emit_sgemv(emit, to, at.b, g->n, g->k, g->b_n, g->b_k, at.a, g->a_k, beta(g), at.c);
-    else emit_sgemm(emit, to, g, at);
+const char *gemm_call(Emit *emit, const Gemm *g, const char *a, const char *b, const char *c) {
+    const Matrix of_a = {a, g->m, g->k, g->a_m, g->a_k}, of_b = {b, g->n, g->k, g->b_n, g->b_k};
+    if (emit->options->plain) return plain_call(emit, g, a, b, c);
+    if (poly_is(g->n, 1)) return sgemv_call(emit, &of_a, b, g->b_k, beta(g), c);
+    if (poly_is(g->m, 1)) return sgemv_call(emit, &of_b, a, g->a_k, beta(g), c);
+    return sgemm_call(emit, g, a, b, c);
 }
 
 static const char *moved(Emit *emit, const char *pointer, const Poly *by, const char *loop) {
@@ -104,11 +103,14 @@ static const char *moved(Emit *emit, const char *pointer, const Poly *by, const 
     return arena_printf(emit->arena, by->count > 1 ? "%s + (%s) * %s" : "%s + %s * %s", pointer, poly_text(emit, by), loop);
 }
 
+/* The places of a product's arrays, moving with the loops around it. */
+typedef struct Operands { const char *a, *b, *c; } Operands;
+
 static void emit_gemm_step(Emit *emit, Text *to, const Gemm *g) {
     int margin = 4;
     Operands at = {moved(emit, g->a->name, g->a_start, NULL), moved(emit, g->b->name, g->b_start, NULL), g->c->name};
-    text_add(to, "    /* %s = %s @ %s%s */\n", value_comment(emit, g->c), value_comment(emit, g->a), value_comment(emit, g->b),
-             place_comment(emit, g->node));
+    add_comment(to, margin, arena_printf(emit->arena, "%s = %s @ %s%s", value_comment(emit, g->c), value_comment(emit, g->a),
+                                         value_comment(emit, g->b), place_comment(emit, g->node)));
     for (int loop = 0; loop < g->loops; loop++) {
         const GemmLoop *l = &g->loop[loop];
         const char *name = loop_name(loop);
@@ -117,8 +119,7 @@ static void emit_gemm_step(Emit *emit, Text *to, const Gemm *g) {
         at = (Operands){moved(emit, at.a, l->a, name), moved(emit, at.b, l->b, name), moved(emit, at.c, l->c, name)};
         margin += 4;
     }
-    text_add(to, "%*s", margin, "");
-    emit_gemm(emit, to, g, at.a, at.b, at.c);
+    add_statement(to, margin, gemm_call(emit, g, at.a, at.b, at.c));
 }
 
 /* ── draws ────────────────────────────────────────────────────────────────────────────────── */
@@ -136,7 +137,7 @@ static void emit_draw(Emit *emit, Text *to, const Draw *draw) {
     const Node *node = draw->node;
     const Shape *shape = &node->shape;
     const int stream = node->attr.rand.stream;
-    text_add(to, "    /* %s%s */\n", value_comment(emit, draw->buffer), place_comment(emit, node));
+    add_comment(to, 4, arena_printf(emit->arena, "%s%s", value_comment(emit, draw->buffer), place_comment(emit, node)));
     if (node->attr.rand.distribution == DRAW_ORTHOGONAL) {
         const Dim columns = shape->rank ? shape->dim[shape->rank - 1] : dim_const(1);
         const Poly *rows = poly_divide(emit->arena, draw->buffer->size, poly_dim(emit->arena, columns));
@@ -200,9 +201,7 @@ static void emit_step(Emit *emit, Text *kernels, Text *body, const Program *prog
         comment_loops(emit, body, step, 4);
         comment_loops(emit, kernels, step, 0);
         const char *call = emit_kernel(emit, kernels, arena_printf(emit->arena, "loop_%s_%d", name + strlen("run_"), ++*number), step);
-        text_add(body, "    ");
-        add_wrapped(body, call, 8, WIDTH);
-        text_add(body, "\n");
+        add_statement(body, 4, call);
     }
 }
 
@@ -249,7 +248,7 @@ static void emit_part(Emit *emit, Text *to, const Program *program, int part, co
     if (part == PART_BACKWARD) text_add(&parameters, ", float *report");
     text_add(&parameters, ")");
     text_add(to, "static void %s(", name);
-    add_wrapped(to, parameters.bytes, (int)strlen(name) + 13, WIDTH);
+    add_wrapped(to, parameters.bytes, (int)strlen(name) + 13, LINE_WIDTH);
     text_add(to, " {\n%s", pointers.length ? pointers.bytes : "");
     if (mentions(body.bytes, "clock"))
         text_add(to, "    const %s_clock *const clock = &m->clock;\n", emit->options->standalone ? emit->name : "gdl");

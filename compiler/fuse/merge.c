@@ -46,19 +46,28 @@ static Step *nest(Arena *arena, Statement *statement, const Domain *domain, int 
     return step;
 }
 
+static void insert_step(Arena *arena, StepList *steps, int at, Step *step) {
+    LIST_PUSH(arena, steps, step);
+    for (int i = steps->count - 1; i > at; i--) steps->items[i] = steps->items[i - 1];
+    steps->items[at] = step;
+}
+
+/* A number goes as early as it can, so that it stands between no loops that could share their turns. */
 static void merge_at(Fuse *fuse, StepList *steps, Statement *statement, const Domain *domain, const AccessList *added, int depth) {
-    for (int i = steps->count - 1; i >= 0 && depth < domain->depth; i--) {
+    int at = steps->count;
+    for (int i = steps->count - 1; i >= 0 && (depth == 0 || depth < domain->depth); i--) {
         Step *step = steps->items[i];
         AccessList accesses = {0};
         step_accesses(fuse->arena, step, &accesses);
-        if (step->kind == STEP_LOOP && poly_equal(step->loop.extent, domain->extent[depth]) &&
+        if (step->kind == STEP_LOOP && depth < domain->depth && poly_equal(step->loop.extent, domain->extent[depth]) &&
             can_share(fuse->arena, &accesses, added, depth) && worth_sharing(fuse->arena, &accesses, added, depth)) {
             merge_at(fuse, &step->loop.body, statement, domain, added, depth + 1);
             return;
         }
         if (lists_conflict(&accesses, added)) break;
+        if (domain->depth == 0) at = i;
     }
-    LIST_PUSH(fuse->arena, steps, nest(fuse->arena, statement, domain, depth));
+    insert_step(fuse->arena, steps, at, nest(fuse->arena, statement, domain, depth));
 }
 
 void merge_statement(Fuse *fuse, StepList *steps, Statement *statement, const Domain *domain) {

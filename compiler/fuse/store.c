@@ -66,10 +66,19 @@ Buffer *buffer_of_node(Fuse *fuse, BufferKind kind, const Node *node) {
     return buffer;
 }
 
+/* The state of an optimizer, "autoencoder.rmsprop.v/encoder.hidden.kernel", is called "v/encoder.hidden.kernel": programs are of
+ * one stage. */
+static const char *tensor_name(const Tensor *tensor) {
+    const char *slash = strchr(tensor->name, '/');
+    if (tensor->role != TENSOR_OPTIMIZER || slash == NULL) return tensor->name;
+    while (slash > tensor->name && slash[-1] != '.') slash--;
+    return slash;
+}
+
 Buffer *buffer_of_tensor(Fuse *fuse, const Tensor *tensor) {
     for (int i = 0; i < fuse->program->buffers.count; i++)
         if (fuse->program->buffers.items[i]->tensor == tensor) return fuse->program->buffers.items[i];
-    Buffer *buffer = buffer_new(fuse, BUFFER_TENSOR, tensor->name, &tensor->shape);
+    Buffer *buffer = buffer_new(fuse, BUFFER_TENSOR, tensor_name(tensor), &tensor->shape);
     buffer->tensor = tensor;
     return buffer;
 }

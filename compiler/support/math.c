@@ -21,15 +21,16 @@ static inline uint32_t support_to_bits(float x) {
 }
 
 /*** select: bits
- * condition ? yes : no with both computed: compilers may not compute an arm of the conditional operator early, nor make vectors
- * of a loop that has branches. */
+ * condition ? yes : no with both computed: compilers may not compute an arm of the conditional operator early, nor
+ * make vectors of a loop that has branches. */
 static inline float support_select(int condition, float yes, float no) {
     const uint32_t mask = 0u - (uint32_t)condition;
     return support_from_bits((support_to_bits(yes) & mask) | (support_to_bits(no) & ~mask));
 }
 
 /*** exp: select
- * x = k ln 2 + r with |r| <= ln 2 / 2: a polynomial in r, times 2^k in two steps, so that the ends of the range round well. */
+ * x = k ln 2 + r with |r| <= ln 2 / 2: a polynomial in r, times 2^k in two steps, so that the ends of the range round
+ * well. */
 static inline float support_exp(float x) {
     const float bounded = support_select(x > 89.0f, 89.0f, support_select(x < -104.0f, -104.0f, x));
     const float shifted = bounded * 1.44269504f + 12582912.0f;
