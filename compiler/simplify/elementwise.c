@@ -325,8 +325,6 @@ Node *simple_select(Simplifier *s, Node *condition, Node *yes, Node *no) {
     if (yes == no) return yes;
     if (is(s, yes, OP_SELECT) && yes->in[0] == condition) return simple_select(s, condition, yes->in[1], no);
     if (is(s, no, OP_SELECT) && no->in[0] == condition) return simple_select(s, condition, yes, no->in[2]);
-    if (is_value(s, yes, 1) && is_value(s, no, 0) && (is(s, condition, OP_LT) || is(s, condition, OP_LE) || is(s, condition, OP_EQ)))
-        return condition;
     Node *in[] = { condition, yes, no };
     Node *simple = hoist(s, OP_SELECT, in, 3);
     return simple ? simple : graph_select(s->graph, condition, yes, no);

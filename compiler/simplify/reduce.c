@@ -68,21 +68,36 @@ static Node *sum_of_permute(Simplifier *s, Node *x, uint32_t axes) {
     return simple_permute(s, simple_sum(s, x->in[0], inner), order);
 }
 
-/* A sum of a reshape is a sum of what was reshaped, where summed and other axes do not mix. */
-static Node *sum_of_reshape(Simplifier *s, Node *x, uint32_t axes) {
+typedef Node *Reduction(Simplifier *s, Node *x, uint32_t axes); /* simple_sum or simple_max */
+
+/* Axes of one element: a reduction over them changes nothing. */
+static uint32_t single_axes(const Shape *shape, uint32_t axes) {
+    uint32_t single = 0;
+    for (int i = 0; i < shape->rank; i++)
+        if ((axes >> i & 1) && dim_equal(shape->dim[i], dim_const(1))) single |= 1u << i;
+    return single;
+}
+
+/* A sum or maximum of a reshape is one of what was reshaped, where reduced and other axes do not mix. */
+static Node *reduction_of_reshape(Simplifier *s, Reduction *reduce, Node *x, uint32_t axes) {
     AxisGroup groups[MAX_RANK];
     int count = reshape_groups(&x->shape, &x->in[0]->shape, groups);
+    const uint32_t single = single_axes(&x->shape, axes);
     uint32_t inner = 0;
+    if (single) {
+        Shape rest = shape_without(&x->shape, single);
+        return reduce(s, simple_reshape(s, x->in[0], &rest), mask_without(axes, single, x->shape.rank));
+    }
     for (int g = 0; g < count; g++) {
-        int summed = 0, total = groups[g].from_end - groups[g].from_start;
-        for (int i = groups[g].from_start; i < groups[g].from_end; i++) summed += axes >> i & 1;
-        if (summed && summed < total) return NULL;
-        for (int j = groups[g].to_start; summed && j < groups[g].to_end; j++) inner |= 1u << j;
+        int reduced = 0, total = groups[g].from_end - groups[g].from_start;
+        for (int i = groups[g].from_start; i < groups[g].from_end; i++) reduced += axes >> i & 1;
+        if (reduced && reduced < total) return NULL;
+        for (int j = groups[g].to_start; reduced && j < groups[g].to_end; j++) inner |= 1u << j;
     }
     if (!count || !inner) return NULL;
     Shape shape = shape_without(&x->shape, axes);
-    Node *sum = simple_sum(s, x->in[0], inner);
-    return shape_same_size(&sum->shape, &shape) ? simple_reshape(s, sum, &shape) : NULL;
+    Node *result = reduce(s, x->in[0], inner);
+    return shape_same_size(&result->shape, &shape) ? simple_reshape(s, result, &shape) : NULL;
 }
 
 /* sum(expand(r) * y) is r * sum(y) where r is the same along the summed axes. */
@@ -108,7 +123,7 @@ static Node *sum_rule(Simplifier *s, Node *x, uint32_t axes) {
     switch (x->op) {
     case OP_EXPAND: return sum_of_expand(s, x, axes);
     case OP_PERMUTE: return sum_of_permute(s, x, axes);
-    case OP_RESHAPE: return sum_of_reshape(s, x, axes);
+    case OP_RESHAPE: return reduction_of_reshape(s, simple_sum, x, axes);
     case OP_PAD: return sum_of_pad(s, x, axes);
     case OP_MUL: return sum_of_product(s, x, axes);
     case OP_NEG: return simple_unary(s, OP_NEG, simple_sum(s, x->in[0], axes));
@@ -133,7 +148,8 @@ Node *simple_max(Simplifier *s, Node *x, uint32_t axes) {
         Shape shape = shape_without(&x->shape, axes);
         return simple_expand(s, x->in[0], &shape, mask_without(x->attr.axes, axes, x->shape.rank));
     }
-    return graph_max(s->graph, x, axes);
+    Node *simple = is(s, x, OP_RESHAPE) ? reduction_of_reshape(s, simple_max, x, axes) : NULL;
+    return simple ? simple : graph_max(s->graph, x, axes);
 }
 
 /* ── contractions ─────────────────────────────────────────────────────────────────────────── */
