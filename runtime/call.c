@@ -71,14 +71,12 @@ int call_read(Call *call, const gdl_port *label, gdl_error *error) {
 
 /* ── Computing ── */
 
-static void *create_model(const CallOptions *options, gdl_error *error) {
-    void *instance = gdl_create(options->model, options->batch, options->seed);
+static void *create_model(const CallOptions *options, size_t batch, gdl_error *error) {
+    void *instance = gdl_create(options->model, batch, options->seed);
     if (!instance) {
-        gdl_fail(error, "no memory for %s", options->model->name);
+        gdl_fail(error, "no memory for %s with batches of %zu", options->model->name, batch ? batch : options->model->batch);
         return NULL;
     }
-    if (!options->load)
-        fprintf(stderr, "note: without --load FILE the parameters are those of an untrained model\n");
     if (options->load && gdl_load(options->model, instance, options->load, error)) {
         gdl_destroy(instance);
         return NULL;
@@ -100,8 +98,9 @@ static int gather(Call *call, size_t n, gdl_error *error) {
     return 0;
 }
 
-int function_call(const gdl_function *function, void *instance, size_t n, void *const *input, void *const *output,
-                  gdl_error *error) {
+/* The function's result code; GDL_FAILED, with an error, where there is no memory. */
+static int run_function(const gdl_function *function, void *instance, size_t n, void *const *input, void *const *output,
+                        gdl_error *error) {
     float **to = calloc(function->outputs + 1, sizeof *to);
     if (!to)
         return gdl_fail(error, "no memory for the outputs of %s", function->name);
@@ -109,12 +108,18 @@ int function_call(const gdl_function *function, void *instance, size_t n, void *
         to[i] = output[i];
     int code = function->run(instance, n, (const void *const *)input, to);
     free(to);
+    return code;
+}
+
+static int explain(const gdl_function *function, size_t n, int code, gdl_error *error) {
+    if (code == GDL_OK || code == GDL_FAILED)
+        return code;
     if (code == GDL_BATCH)
         return gdl_fail(
             error,
             "the examples that %s computes depend on each other, so it needs room for all %zu at once: try --batch %zu",
             function->name, n, n);
-    return code ? gdl_fail(error, "%s ended with code %d", function->name, code) : 0;
+    return gdl_fail(error, "%s ended with code %d", function->name, code);
 }
 
 int function_call_aside(const gdl_function *function, const gdl_model *model, void *instance, size_t n, void *const *input,
@@ -122,18 +127,29 @@ int function_call_aside(const gdl_function *function, const gdl_model *model, vo
     static const uint64_t aside_draw = UINT64_C(1) << 62;
     gdl_clock *clock = model->clock(instance), before = *clock;
     clock->draw = aside_draw;
-    int result = function_call(function, instance, n, input, output, error);
+    int code = run_function(function, instance, n, input, output, error);
     *clock = before;
-    return result;
+    return explain(function, n, code, error);
+}
+
+/* With room for `batch` examples at a time. */
+static int compute(Call *call, size_t batch, gdl_error *error) {
+    void *instance = create_model(call->options, batch, error);
+    if (!instance)
+        return GDL_FAILED;
+    int code = run_function(call->function, instance, call->n, call->input, call->output, error);
+    gdl_destroy(instance);
+    return code;
 }
 
 int call_compute(Call *call, size_t n, gdl_error *error) {
-    void *instance = create_model(call->options, error);
-    if (!instance)
+    const CallOptions *options = call->options;
+    if (!options->load)
+        fprintf(stderr, "note: without --load FILE the parameters are those of an untrained model\n");
+    if (gather(call, n, error))
         return GDL_FAILED;
-    int result = gather(call, n, error);
-    if (!result)
-        result = function_call(call->function, instance, n, call->input, call->output, error);
-    gdl_destroy(instance);
-    return result;
+    int code = compute(call, options->batch, error);
+    if (code == GDL_BATCH && !options->batch)
+        code = compute(call, n, error);
+    return explain(call->function, n, code, error);
 }

@@ -36,7 +36,7 @@ static const struct argp_option call_table[] = {
      0},
     {"limit", 0, NULL, OPTION_ALIAS, NULL, 0},
     {"seed", KEY_SEED, "N", 0, "Of the draws (42)", 0},
-    {"batch", KEY_BATCH, "N", 0, "Examples computed at a time, instead of the model's", 0},
+    {"batch", KEY_BATCH, "N", 0, "Examples computed at a time, instead of the model's (or of all, where they depend on each other)", 0},
     {0},
 };
 

@@ -179,11 +179,8 @@ typedef struct Call {
     void **input, **output;     /* their values, of each port; output is float, input int32_t where it has classes */
 } Call;
 
-/* Runs the function with buffers as gdl_buffers_create makes them, and says what its result code means. */
-int function_call(const gdl_function *function, void *instance, size_t n, void *const *input, void *const *output, gdl_error *error);
-
-/* The same during training, which it does not disturb: the clock is left as it was. The draws are the same at every call, so that what
- * comes out of two calls differs by what was learnt between them. */
+/* Runs the function during training, with buffers as gdl_buffers_create makes them, and does not disturb it: the clock is left as it
+ * was. The draws are the same at every call, so that what comes out of two calls differs by what was learnt between them. */
 int function_call_aside(const gdl_function *function, const gdl_model *model, void *instance, size_t n, void *const *input,
                         void *const *output, gdl_error *error);
 
@@ -201,7 +198,8 @@ int call_find_output(const Call *call, const char *option, const char *text, siz
 /* Reads the data of the function's inputs and, where `label` is not NULL, those of a port that is the command's own. */
 int call_read(Call *call, const gdl_port *label, gdl_error *error);
 
-/* Computes the first n examples, or makes n, with the parameters of --load. After call_read. */
+/* Computes the first n examples, or makes n, with the parameters of --load. After call_read. Where the examples depend on each other
+ * and --batch does not say otherwise, there is room for all at once. */
 int call_compute(Call *call, size_t n, gdl_error *error);
 
 /* ── snapshot.c: pictures during training ─────────────────────────────────────────────────── */
