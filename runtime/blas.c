@@ -11,6 +11,7 @@
 
 /* Of OpenBLAS; NULL in a program that is linked to another BLAS, or to none. */
 char *openblas_get_corename(void) __attribute__((weak));
+void openblas_set_num_threads(int threads) __attribute__((weak));
 
 /* The name OpenBLAS has for the best kernels that any processor with these instructions can run; NULL: none better than SSE3. */
 static const char *best_kernels(void) {
@@ -21,6 +22,8 @@ static const char *best_kernels(void) {
 }
 
 void gdl_blas_kernels(char **argv) {
+    /* Products of these sizes end before the threads of a pool have woken up, and a pool that waits takes the other cores. */
+    if (openblas_set_num_threads && !getenv("OPENBLAS_NUM_THREADS")) openblas_set_num_threads(1);
     const char *best = best_kernels();
     if (!openblas_get_corename || !best || getenv("OPENBLAS_CORETYPE")) return;
     if (strcmp(openblas_get_corename(), "Prescott") != 0) return;

@@ -285,8 +285,9 @@ int gdl_image_size(const gdl_port *port, size_t *height, size_t *width, size_t *
 
 /* ── blas.c: the processor's kernels ──────────────────────────────────────────────────────── */
 
-/* To be called first in main: where OpenBLAS does not know the processor, starts the program again (execv of itself with argv) with
- * OPENBLAS_CORETYPE set to kernels that fit. Otherwise, or where that variable is set already, it does nothing. */
+/* To be called first in main: sets OpenBLAS to one thread, unless OPENBLAS_NUM_THREADS is set; and where it does not know the
+ * processor, starts the program again (execv of itself with argv) with OPENBLAS_CORETYPE set to kernels that fit, unless
+ * that is set. With another BLAS, or none, it does nothing. */
 void gdl_blas_kernels(char **argv);
 
 /* ── trainer.c: the command line of a trainer ─────────────────────────────────────────────── */
