@@ -36,14 +36,17 @@ counts() {
     esac
 }
 
+# number_before TEXT FILE: wherever comments break their lines.
+number_before() { tr -s '\n *' ' ' < "$2" | grep -o "[0-9]* $1" | cut -d ' ' -f 1; }
+
 # variant NAME FLAGS LIBRARIES OPTIONS...: the small model emitted with the options, and used by programs/use.c.
 variant() {
     name=$1 flags=$2 libraries=$3
     shift 3
     mkdir "$scratch/$name"
     holds "gdlc $*" "$B/gdlc" "$here/small.gdl" "$@" -o "$scratch/$name/small.c"
-    floats=$(sed -n 's/^.*The \([0-9]*\) floats of all tensors.*$/\1/p' "$scratch/$name/small.h")
-    gradients=$(grep -o '[0-9]* floats in the order' "$scratch/$name/small.h" | cut -d ' ' -f 1)
+    floats=$(number_before 'floats of all tensors' "$scratch/$name/small.h")
+    gradients=$(number_before 'floats in the order' "$scratch/$name/small.h")
     for compiler in $compilers; do
         holds "$compiler, $name" $compiler $warnings -O2 $flags -c "$scratch/$name/small.c" -o "$scratch/$name/small.o"
         holds "$compiler, use of $name" $compiler $warnings -Wno-missing-prototypes -O1 $flags -I"$scratch/$name" -DTENSORS="$floats" -DPARAMETERS="$gradients" \
