@@ -293,8 +293,7 @@ static Value run_scatter(Elaborator *e, Call *call) {
         fail(e, call->span, "the values begin with the axes of the indexes, but here %s and %s", tensor_text(e, values), tensor_text(e, index));
         return poison();
     }
-    if (index.batched) e->building->entry->crosses_batch = true;
-    return tensor_value(graph_scatter_add(graph_of(e), index.node, values.node, dim_const(rows)), false);
+    return tensor_value(crossing(e, graph_scatter_add(graph_of(e), index.node, values.node, dim_const(rows))), false);
 }
 
 /* All examples of the batch as one value for all of them, with the batch as its first axis. */
@@ -305,8 +304,7 @@ static Value run_examples(Elaborator *e, Call *call) {
         fail(e, call->spans[0], "`examples` takes a value that differs between examples");
         return poison();
     }
-    e->building->entry->crosses_batch = true;
-    return tensor_value(x.node, false);
+    return tensor_value(crossing(e, x.node), false);
 }
 
 /* The position of each example in the batch, from 0. */

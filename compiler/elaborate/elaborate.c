@@ -79,6 +79,17 @@ Node *latest(Elaborator *e, const Tensor *tensor) {
     return graph_tensor(graph_of(e), tensor);
 }
 
+Node *crossing(Elaborator *e, Node *node) {
+    LIST_PUSH(e->arena, &e->building->crossings, node);
+    return node;
+}
+
+void settle_crossings(Elaborator *e) {
+    const bool *needed = entry_needs(e->arena, e->building->entry);
+    for (int i = 0; i < e->building->crossings.count; i++)
+        e->building->entry->crosses_batch |= needed[e->building->crossings.items[i]->id];
+}
+
 void assign(Elaborator *e, Tensor *tensor, Node *value, Span span) {
     for (int i = 0; i < e->building->assigned.count; i++) {
         if (e->building->assigned.items[i].tensor != tensor) continue;

@@ -164,6 +164,7 @@ typedef struct Building {
     bool initial;                   /* an initial value: draws have no batch */
     LIST(AddedLoss) losses;
     LIST(Assigned) assigned;        /* latest values of tensors */
+    LIST(const Node *) crossings;   /* values in which examples of the batch meet */
 } Building;
 
 struct Elaborator {
@@ -188,6 +189,8 @@ void fail(Elaborator *e, Span span, const char *format, ...) __attribute__((form
 void fail_note(Elaborator *e, Span span, const char *format, ...) __attribute__((format(printf, 3, 4)));
 Node *latest(Elaborator *e, const Tensor *tensor);
 const Tensor *average_of(const Elaborator *e, const Tensor *tensor);         /* NULL where none is kept */
+Node *crossing(Elaborator *e, Node *node);                                   /* the node, noted as such a value */
+void settle_crossings(Elaborator *e);                                        /* once the roots of the entry are there */
 void assign(Elaborator *e, Tensor *tensor, Node *value, Span span);
 
 /* ── expression.c ─────────────────────────────────────────────────────────────────────────── */

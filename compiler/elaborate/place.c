@@ -57,6 +57,7 @@ static void elaborate_alone(Elaborator *e, const Callable *callable, Place *plac
     }
     Value result = errors == error_count(e->context) ? call_body(e, callable, &call) : poison();
     if (result.kind != VALUE_POISON) add_outputs(e, entry, result, decl->value ? decl->value->span : decl->name.span);
+    settle_crossings(e);
     if (errors == error_count(e->context)) LIST_PUSH(e->arena, &e->module->functions, entry);
     else if (place) place->broken = true;
     e->building = outer_building;

@@ -191,7 +191,6 @@ static bool resolve_axes(Elaborator *e, Value x, Value axis, Span span, uint32_t
         int index;
         if (items[i].kind == VALUE_BATCH) {
             if (x.batched) *axes |= 1;
-            e->building->entry->crosses_batch = true;
         } else {
             if (!resolve_axis(e, items[i], &shape, span, &index)) return false;
             *axes |= 1u << (index + x.batched);
@@ -217,16 +216,17 @@ static Node *reduced(Graph *g, Op op, Node *x, uint32_t axes) {
 Value tensor_reduce(Elaborator *e, Op op, Value x, Value axis, bool keep, Span span) {
     uint32_t axes;
     if (!resolve_axes(e, x, axis, span, &axes)) return poison();
+    const bool over_batch = x.batched && (axes & 1);
     if (op == OP_ARGMAX && axes == 0) return tensor_value(graph_fill(graph_of(e), 0, &x.node->shape), x.batched);
     Node *node = axes ? reduced(graph_of(e), op, x.node, axes) : x.node;
     if (keep) {
         Shape shape = x.node->shape;
         for (int i = x.batched; i < shape.rank; i++)
             if (axes >> i & 1) shape.dim[i] = dim_const(1);
-        if (x.batched && (axes & 1)) shape = shape_without(&shape, 1);
+        if (over_batch) shape = shape_without(&shape, 1);
         node = graph_reshape(graph_of(e), node, &shape);
     }
-    return tensor_value(node, x.batched && !(axes & 1));
+    return tensor_value(over_batch ? crossing(e, node) : node, x.batched && !over_batch);
 }
 
 Value tensor_size(Elaborator *e, Value x, Value axis, Span span) {
@@ -262,8 +262,7 @@ static Value concat_batch(Elaborator *e, Value *parts, const Span *spans, int co
     (void)spans;
     if (!common_shape(e, "`concat` along the batch", parts, count, span, &shape)) return poison();
     for (int i = 0; i < count; i++) nodes[i] = tensor_broadcast(e, parts[i], &shape, true, batch_of(parts[i])).node;
-    e->building->entry->crosses_batch = true;
-    return tensor_value(graph_concat(graph_of(e), nodes, count, 0), true);
+    return tensor_value(crossing(e, graph_concat(graph_of(e), nodes, count, 0)), true);
 }
 
 Value tensor_concat(Elaborator *e, Value *parts, const Span *spans, int count, Value axis, Span span) {

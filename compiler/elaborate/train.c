@@ -305,13 +305,9 @@ static void add_assignments(PhaseRun *run) {
 /* ── phases ───────────────────────────────────────────────────────────────────────────────── */
 
 static bool reads_inputs(const Entry *entry) {
-    bool *needed = arena_alloc(entry->graph->arena, (size_t)entry->graph->nodes.count);
-    for (int i = 0; i < entry->roots.count; i++) needed[entry->roots.items[i].value->id] = true;
-    for (int id = entry->graph->nodes.count - 1; id >= 0; id--) {
-        const Node *node = entry->graph->nodes.items[id];
-        if (needed[id] && node->op == OP_INPUT) return true;
-        for (int i = 0; needed[id] && i < node->arity; i++) needed[node->in[i]->id] = true;
-    }
+    const bool *needed = entry_needs(entry->graph->arena, entry);
+    for (int i = 0; i < entry->graph->nodes.count; i++)
+        if (needed[i] && entry->graph->nodes.items[i]->op == OP_INPUT) return true;
     return false;
 }
 
@@ -347,6 +343,7 @@ static void train_phase(Elaborator *e, Stage *stage, const Callable *train, cons
         run_updates(&run, loss);
         add_gradients(&run);
         add_assignments(&run);
+        settle_crossings(e);
         made.reads = reads_inputs(entry);
         LIST_PUSH(e->arena, &stage->phases, made);
     }
@@ -374,6 +371,7 @@ static void evaluate_stage_entry(Elaborator *e, Stage *stage, const Callable *tr
         run_phase_body(&run, train);
         Node *loss = total_loss(&run);
         if (loss) add_report(&run, "loss", loss, true, run.minimized.items[0].span);
+        settle_crossings(e);
         e->building = outer;
     }
 }
