@@ -153,12 +153,15 @@ static Node *sum_rounding(Graph *g, Node *sizes, Node *terms) {
     return scaled(g, epsilon, mul(g, sizes, graph_expand(g, root(g, terms), &sizes->shape, (UINT32_C(1) << sizes->shape.rank) - 1)));
 }
 
+/* Errors that are large for their value are not independent: comparisons that may fall either way fall the same way. */
 static Node *bound_sum(Graph *g, Node *node, Node *r) {
     Node *x = node->in[0], *terms = graph_const(g, 1);
     for (int i = 0; i < x->shape.rank; i++)
         if (node->attr.axes >> i & 1)
             terms = mul(g, terms, graph_size(g, x->shape.dim[i]));
-    return add(g, root(g, graph_sum(g, square(g, r), node->attr.axes)), sum_rounding(g, graph_sum(g, size_of(g, x), node->attr.axes), terms));
+    Node *doubtful = graph_select(g, at_most(g, r, scaled(g, 1e-3, size_of(g, x))), like(g, 0, r), r);
+    Node *carried = add(g, root(g, graph_sum(g, square(g, r), node->attr.axes)), graph_sum(g, doubtful, node->attr.axes));
+    return add(g, carried, sum_rounding(g, graph_sum(g, size_of(g, x), node->attr.axes), terms));
 }
 
 static Node *bound_dot(Graph *g, Node *node, Node *ra, Node *rb) {

@@ -349,6 +349,50 @@ static void add_dot(Maker *m) {
         keep(m, product, size_of(m, a) * size_of(m, b) * terms);
 }
 
+/* Whether the node can be the input of a convolution: [batch, spatial..., channels]. */
+static bool is_image(const Maker *m, const Node *x) {
+    bool constant = x->shape.rank >= 3 && !(m->per_example && has_batch(x) && dim_is_const(x->shape.dim[0]));
+    for (int i = 1; i < x->shape.rank; i++)
+        constant = constant && dim_is_const(x->shape.dim[i]);
+    return constant;
+}
+
+static ConvAxes random_conv(Maker *m, int spatial) {
+    ConvAxes axes = {.spatial = spatial};
+    for (int i = 0; i < spatial; i++) {
+        axes.stride[i] = 1 + choose(m, 2);
+        axes.spread[i] = 1 + choose(m, 2);
+        axes.dilation[i] = 1 + choose(m, 2);
+        axes.low[i] = choose(m, 4) - 1;
+        axes.high[i] = choose(m, 4) - 1;
+    }
+    return axes;
+}
+
+static void add_conv(Maker *m) {
+    Node *x = any_node(m);
+    for (int tries = 0; tries < 4 && !is_image(m, x); tries++)
+        x = any_node(m);
+    if (!is_image(m, x))
+        return;
+    x = tamed(m, x, 4);
+    int spatial = x->shape.rank - 2;
+    ConvAxes axes = random_conv(m, spatial);
+    Shape kernel = {.rank = spatial + 2};
+    double terms = (double)x->shape.dim[spatial + 1].base;
+    for (int i = 0; i < spatial; i++) {
+        kernel.dim[i] = dim_const(1 + choose(m, 3));
+        terms *= (double)kernel.dim[i].base;
+        if (conv_size(&axes, i, x->shape.dim[i + 1].base, kernel.dim[i].base) < 1)
+            return;
+    }
+    kernel.dim[spatial] = x->shape.dim[spatial + 1];
+    kernel.dim[spatial + 1] = dim_const(1 + choose(m, 3));
+    Node *weights = tamed(m, of_shape(m, &kernel, x), 4), *result = graph_conv(m->graph, x, weights, &axes);
+    if (small(&result->shape))
+        keep(m, result, size_of(m, x) * size_of(m, weights) * terms);
+}
+
 static void add_gather(Maker *m) {
     Node *table = any_node(m), *like = any_node(m);
     if (table->shape.rank == 0 || (m->per_example && has_batch(table)) || table->shape.rank - 1 + like->shape.rank > LARGEST_RANK)
@@ -396,6 +440,7 @@ static void add_structured(Maker *m, Op op) {
     case OP_FLIP: add_flip(m); break;
     case OP_CONCAT: add_concat(m); break;
     case OP_DOT: add_dot(m); break;
+    case OP_CONV: add_conv(m); break;
     case OP_GATHER: add_gather(m); break;
     case OP_SCATTER_ADD: add_scatter_add(m); break;
     case OP_STOP: add_stop(m); break;
@@ -418,7 +463,8 @@ static void add_operation(Maker *m, bool elementwise) {
 
 static void add_operations(Maker *m) {
     for (int i = 0; i < STEPS; i++)
-        add_operation(m, i % 2);
+        for (int before = m->count, tries = 0; m->count == before && tries < 4; tries++)
+            add_operation(m, i % 2); /* which adds nothing where it finds no operand that fits */
 }
 
 static void begin(Maker *m, Arena *arena, uint64_t seed, bool per_example) {
