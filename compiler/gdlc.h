@@ -630,11 +630,16 @@ typedef struct Conv { ConvForm form; ConvOperand x, kernel; Buffer *out, *column
 
 typedef struct Draw { Buffer *buffer; const Node *node; } Draw; /* fills a buffer with random numbers */
 
+/* One use of a buffer in a step. */
+typedef struct Access { Buffer *buffer; const Index *at; /* NULL: all of it */ bool writes; } Access;
+typedef LIST(Access) AccessList;
+
 typedef enum StepKind { STEP_LOOP, STEP_STATEMENT, STEP_GEMM, STEP_CONV, STEP_DRAW } StepKind;
 typedef struct Step Step;
 typedef LIST(Step *) StepList;
 struct Step {
     StepKind kind;
+    AccessList accesses;     /* while steps are made: what it reads and writes */
     union {
         struct { int depth; const Poly *extent; StepList body; } loop;
         Statement *statement;
@@ -675,10 +680,6 @@ bool poly_constant(const Poly *a, int64_t *value);
 bool poly_nonnegative(Arena *arena, const Poly *a);                          /* surely, for all sizes from 1 */
 void poly_print(Text *to, const Module *module, const Poly *a);              /* as C: "784 * n" */
 
-/* One use of a buffer in a step. */
-typedef struct Access { Buffer *buffer; const Index *at; /* NULL: all of it */ bool writes; } Access;
-typedef LIST(Access) AccessList;
-
 void step_accesses(Arena *arena, const Step *step, AccessList *list);
 void statement_accesses(Arena *arena, const Statement *statement, AccessList *list);
 bool index_equal(const Index *a, const Index *b);
@@ -701,6 +702,7 @@ typedef struct Plan {
 
 Plan *plan(Context *context, const Module *module, const ProgramList *programs); /* fills in the buffers' places */
 void plan_print(Text *to, const Module *module, const ProgramList *programs, const Plan *plan); /* --emit plan */
+void memory_print(Text *to, const Module *module, const Plan *plan); /* --memory: bytes, and what no plan could stay below */
 int64_t plan_bytes(const Plan *plan, int64_t batch); /* tensors and arena at that capacity */
 
 /* ── emit/: programs → C ──────────────────────────────────────────────────────────────────── */
@@ -709,6 +711,7 @@ int64_t plan_bytes(const Plan *plan, int64_t batch); /* tensors and arena at tha
 void emit(Context *context, const Module *module, const Options *options, const ProgramList *programs, const Plan *plan,
           const char *header, Text *source, Text *declarations);
 bool c_reserved(const char *name); /* a word of C or C++, or a name that emitted code uses itself */
+const char *c_variable(Arena *arena, const char *name); /* an identifier that is no function of emitted code */
 bool c_prefix(const char *name);   /* it can stand before symbols, and be a type beside those of the C library */
 
 /* ── link.c: C → a trainer ────────────────────────────────────────────────────────────────── */

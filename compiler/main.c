@@ -83,8 +83,10 @@ static bool compile_module(Context *context, const Options *options, const Modul
     if (options->product == PRODUCT_KERNELS)
         for (int i = 0; i < programs.count; i++)
             program_print(&text, module, programs.items[i]);
-    if (options->product == PRODUCT_PLAN || options->product == PRODUCT_MEMORY)
+    if (options->product == PRODUCT_PLAN)
         plan_print(&text, module, &programs, memory);
+    if (options->product == PRODUCT_MEMORY)
+        memory_print(&text, module, memory);
     return write_text(options, text.bytes, text.length);
 }
 

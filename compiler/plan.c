@@ -178,32 +178,34 @@ static int compare_blocks(const void *left, const void *right) {
 
 static bool meet(const Block *a, const Block *b) { return a->degree == b->degree && a->first <= b->last && b->first <= a->last; }
 
-/* The lowest place from `start` on that no placed block overlaps, and how far it is free. */
-static int64_t gap_from(const Planner *planner, int placed, const Block *block, int64_t start, int64_t *end) {
-    for (int i = 0; i < placed; i++) {
+/* The placed blocks that live with this one, by their offsets. */
+static int neighbours(const Planner *planner, int index, const Block **found) {
+    int count = 0;
+    for (int i = 0; i < index; i++) {
         const Block *other = &planner->blocks.items[i];
-        if (!meet(other, block) || other->offset > start || other->offset + other->size <= start) continue;
-        start = other->offset + other->size;
-        i = -1;
+        int at = count;
+        if (!meet(other, &planner->blocks.items[index])) continue;
+        for (; at > 0 && found[at - 1]->offset > other->offset; at--) found[at] = found[at - 1];
+        found[at] = other;
+        count++;
     }
-    *end = INT64_MAX;
-    for (int i = 0; i < placed; i++) {
-        const Block *other = &planner->blocks.items[i];
-        if (meet(other, block) && other->offset >= start && other->offset < *end) *end = other->offset;
-    }
-    return start;
+    return count;
 }
 
-static void place(Planner *planner, int index) {
+/* Into the smallest gap between its neighbours that it fits; else behind them. */
+static void place(Planner *planner, int index, const Block **scratch) {
     Block *block = &planner->blocks.items[index];
-    int64_t best = INT64_MAX, start = 0, end = 0;
-    for (; end != INT64_MAX; start = end) {
-        start = gap_from(planner, index, block, start, &end);
-        if (end - start >= block->size && (best == INT64_MAX || end - start < best)) {
-            best = end - start;
-            block->offset = start;
+    const int count = neighbours(planner, index, scratch);
+    int64_t best = INT64_MAX, end = 0;
+    for (int i = 0; i < count; i++) {
+        const int64_t gap = scratch[i]->offset - end;
+        if (gap >= block->size && gap < best) {
+            best = gap;
+            block->offset = end;
         }
+        if (scratch[i]->offset + scratch[i]->size > end) end = scratch[i]->offset + scratch[i]->size;
     }
+    if (best == INT64_MAX) block->offset = end;
 }
 
 static void keep_places(Planner *planner) {
@@ -257,7 +259,8 @@ Plan *plan(Context *context, const Module *module, const ProgramList *programs) 
         add_blocks(&planner);
         if (planner.blocks.count > 0)
             qsort(planner.blocks.items, (size_t)planner.blocks.count, sizeof(Block), compare_blocks);
-        for (int k = 0; k < planner.blocks.count; k++) place(&planner, k);
+        const Block **scratch = arena_alloc(context->arena, (size_t)planner.blocks.count * sizeof *scratch);
+        for (int k = 0; k < planner.blocks.count; k++) place(&planner, k, scratch);
         keep_places(&planner);
         grow_regions(&planner, plan);
     }
@@ -293,4 +296,27 @@ int64_t plan_bytes(const Plan *plan, int64_t batch) {
     int64_t floats = plan->tensors, power = 1;
     for (int d = 0; d <= MAX_DEGREE; d++, power *= batch) floats += plan->region[d] * power;
     return floats * (int64_t)sizeof(float);
+}
+
+static void role_print(Text *to, const Module *module, TensorRole role, const char *name) {
+    int64_t floats = 0;
+    for (int i = 0; i < module->tensors.count; i++)
+        if (module->tensors.items[i]->role == role) floats += shape_size(&module->tensors.items[i]->shape, NULL);
+    if (floats > 0) text_add(to, "%-24s %12" PRId64 "\n", name, floats * (int64_t)sizeof(float));
+}
+
+void memory_print(Text *to, const Module *module, const Plan *plan) {
+    static const char *const regions[] = {"arena", "arena, by example", "arena, by pair", "arena, by three"};
+    const int64_t batch = module->bounds.items[SYMBOL_BATCH];
+    int64_t least = plan->tensors, power = 1;
+    text_add(to, "%-24s %12s %12s\n", "", "bytes", "at least");
+    role_print(to, module, TENSOR_PARAM, "parameters");
+    role_print(to, module, TENSOR_STATE, "states");
+    role_print(to, module, TENSOR_OPTIMIZER, "optimizers");
+    for (int d = 0; d <= MAX_DEGREE; d++, power *= batch) {
+        least += plan->bound[d] * power;
+        if (plan->region[d] > 0)
+            text_add(to, "%-24s %12" PRId64 " %12" PRId64 "\n", regions[d], plan->region[d] * (int64_t)sizeof(float), plan->bound[d] * (int64_t)sizeof(float));
+    }
+    text_add(to, "all, at a batch of %-5" PRId64 " %12" PRId64 " %12" PRId64 "\n", batch, plan_bytes(plan, batch), least * (int64_t)sizeof(float));
 }

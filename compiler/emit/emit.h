@@ -23,7 +23,7 @@ enum { HEADER_BYTES = 128 };     /* what lies before a model's tensors */
 
 /* ── names.c ──────────────────────────────────────────────────────────────────────────────── */
 
-const char *c_name(Arena *arena, const char *name);              /* a C identifier */
+const char *c_name(Arena *arena, const char *name);              /* an identifier of C */
 const char *port_name(Emit *emit, const char *name);             /* as a parameter of a public function */
 const char *base_name(const char *path);                         /* without its folder */
 const char *phase_name(Emit *emit, const Stage *stage, const Phase *phase); /* "gan_discriminate"; a stage's only phase has its name */

@@ -68,7 +68,7 @@ static const char *name_in_loops(Kernel *kernel, const char *base, int depth) {
 static const char *variable_name(Kernel *kernel, const Scalar *scalar) {
     const char *base = scalar->kind == SCALAR_OP ? op_info[scalar->op.op].name : "value";
     if (scalar->kind == SCALAR_LOAD) base = buffer_text(kernel, scalar->load.buffer);
-    else if (scalar->node && scalar->node->label) base = c_name(kernel->emit->arena, scalar->node->label);
+    else if (scalar->node && scalar->node->label) base = c_variable(kernel->emit->arena, scalar->node->label);
     return name_in_loops(kernel, base, scalar->depth);
 }
 

@@ -60,9 +60,16 @@ const char *c_name(Arena *arena, const char *name) {
     return copy;
 }
 
+const char *c_variable(Arena *arena, const char *name) {
+    static const char *const functions[] = {"support_", "run_", "loop_", "call_", "cblas_", "Cblas", "gdl_", "GDL_"};
+    for (size_t i = 0; i < sizeof functions / sizeof *functions; i++)
+        if (strncmp(name, functions[i], strlen(functions[i])) == 0) return arena_printf(arena, "x_%s", c_name(arena, name));
+    return c_name(arena, name);
+}
+
 /* As a parameter or member in the header: the name itself wherever C and C++ allow it. */
 const char *port_name(Emit *emit, const char *name) {
-    const char *plain = c_name(emit->arena, name);
+    const char *plain = c_variable(emit->arena, name);
     const bool clashes = c_reserved(plain) || strcmp(plain, emit->name) == 0;
     return clashes ? arena_printf(emit->arena, "%s_", plain) : plain;
 }

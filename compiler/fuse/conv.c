@@ -132,5 +132,5 @@ void lower_conv(Fuse *fuse, const Node *node, const Node *result, int part) {
     step->conv.kernel = form == CONV_SCATTER ? read_view(fuse, kernel, kernel_order, part)
                                              : read_operand(fuse, kernel, kernel_order, form >= CONV_KERNEL ? fits_gradient : fits_kernel, part);
     step->conv.columns = columns_buffer(fuse, node, form);
-    LIST_PUSH(fuse->arena, &fuse->program->part[part], step);
+    append_step(fuse, &fuse->program->part[part], step);
 }

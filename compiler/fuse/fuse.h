@@ -24,6 +24,8 @@ bool index_apart(Arena *arena, const Index *a, const Index *b, int depth);
 
 typedef struct Domain { int depth; const Poly *extent[MAX_RANK]; } Domain; /* loops around a statement */
 
+typedef struct NameCount { const char *name; int used; } NameCount;
+
 /* The fusion of one program; arrays are by node. */
 typedef struct Fuse {
     Arena *arena;
@@ -34,6 +36,8 @@ typedef struct Fuse {
     Buffer **stored;         /* where its value is kept; NULL: computed where it is used */
     const Scalar **table;    /* equal scalars are one */
     int table_size, table_count;
+    NameCount *names;        /* of buffers, and how often each was wanted */
+    int names_size;
 } Fuse;
 
 const Scalar *scalar_unique(Fuse *fuse, const Scalar *scalar);
@@ -76,6 +80,7 @@ void lower_conv(Fuse *fuse, const Node *conv, const Node *result, int part); /* 
 
 /* Puts a statement with its loops into the steps, into earlier loops where that is right and worth it. */
 void merge_statement(Fuse *fuse, StepList *steps, Statement *statement, const Domain *domain);
+void append_step(Fuse *fuse, StepList *steps, Step *step); /* of another kind */
 
 /* ── forward.c: values that stay in registers ─────────────────────────────────────────────── */
 

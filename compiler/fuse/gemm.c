@@ -144,5 +144,5 @@ void lower_gemm(Fuse *fuse, const Node *node, int part) {
         .k = extent_of(fuse, &axes, axes.contracted, axes.count), .a_m = a.free, .a_k = a.contracted, .b_k = b.contracted,
         .b_n = b.free, .node = node};
     batch_loops(fuse, &axes, &a, &b, &step->gemm);
-    LIST_PUSH(fuse->arena, &fuse->program->part[part], step);
+    append_step(fuse, &fuse->program->part[part], step);
 }

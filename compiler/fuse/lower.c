@@ -163,7 +163,7 @@ static void lower_concat(Fuse *fuse, const Node *node, int part) {
 static void lower_draw(Fuse *fuse, const Node *node, int part) {
     Step *step = NEW(fuse->arena, Step);
     *step = (Step){.kind = STEP_DRAW, .draw = {.buffer = fuse->stored[node->id], .node = node}};
-    LIST_PUSH(fuse->arena, &fuse->program->part[part], step);
+    append_step(fuse, &fuse->program->part[part], step);
 }
 
 void lower_node(Fuse *fuse, const Node *node, int part) {

@@ -35,14 +35,16 @@ static bool worth_sharing(Arena *arena, const AccessList *loop, const AccessList
     return false;
 }
 
-static Step *nest(Arena *arena, Statement *statement, const Domain *domain, int depth) {
+static void add_accesses(Arena *arena, Step *step, const AccessList *added) {
+    for (int i = 0; i < added->count; i++) LIST_PUSH(arena, &step->accesses, added->items[i]);
+}
+
+static Step *nest(Arena *arena, Statement *statement, const Domain *domain, const AccessList *added, int depth) {
     Step *step = NEW(arena, Step);
-    if (depth == domain->depth) {
-        *step = (Step){.kind = STEP_STATEMENT, .statement = statement};
-        return step;
-    }
-    *step = (Step){.kind = STEP_LOOP, .loop = {.depth = depth, .extent = domain->extent[depth]}};
-    LIST_PUSH(arena, &step->loop.body, nest(arena, statement, domain, depth + 1));
+    *step = depth == domain->depth ? (Step){.kind = STEP_STATEMENT, .statement = statement}
+                                   : (Step){.kind = STEP_LOOP, .loop = {.depth = depth, .extent = domain->extent[depth]}};
+    add_accesses(arena, step, added);
+    if (step->kind == STEP_LOOP) LIST_PUSH(arena, &step->loop.body, nest(arena, statement, domain, added, depth + 1));
     return step;
 }
 
@@ -57,21 +59,25 @@ static void merge_at(Fuse *fuse, StepList *steps, Statement *statement, const Do
     int at = steps->count;
     for (int i = steps->count - 1; i >= 0 && (depth == 0 || depth < domain->depth); i--) {
         Step *step = steps->items[i];
-        AccessList accesses = {0};
-        step_accesses(fuse->arena, step, &accesses);
         if (step->kind == STEP_LOOP && depth < domain->depth && poly_equal(step->loop.extent, domain->extent[depth]) &&
-            can_share(fuse->arena, &accesses, added, depth) && worth_sharing(fuse->arena, &accesses, added, depth)) {
+            can_share(fuse->arena, &step->accesses, added, depth) && worth_sharing(fuse->arena, &step->accesses, added, depth)) {
+            add_accesses(fuse->arena, step, added);
             merge_at(fuse, &step->loop.body, statement, domain, added, depth + 1);
             return;
         }
-        if (lists_conflict(&accesses, added)) break;
+        if (lists_conflict(&step->accesses, added)) break;
         if (domain->depth == 0) at = i;
     }
-    insert_step(fuse->arena, steps, at, nest(fuse->arena, statement, domain, depth));
+    insert_step(fuse->arena, steps, at, nest(fuse->arena, statement, domain, added, depth));
 }
 
 void merge_statement(Fuse *fuse, StepList *steps, Statement *statement, const Domain *domain) {
     AccessList added = {0};
     statement_accesses(fuse->arena, statement, &added);
     merge_at(fuse, steps, statement, domain, &added, 0);
+}
+
+void append_step(Fuse *fuse, StepList *steps, Step *step) {
+    step_accesses(fuse->arena, step, &step->accesses);
+    LIST_PUSH(fuse->arena, steps, step);
 }

@@ -7,7 +7,6 @@
  * (merge.c). */
 #include "fuse.h"
 
-#include <ctype.h>
 #include <string.h>
 
 /* What computing a value again may cost, in additions, instead of storing and loading it. */
@@ -28,22 +27,49 @@ static bool is_movement(const Node *node) { return op_info[node->op].class == CL
 
 /* ── names of buffers: C identifiers, unique in a program ─────────────────────────────────── */
 
-static bool name_taken(const Fuse *fuse, const char *name) {
-    if (c_reserved(name) || strcmp(name, fuse->module->name) == 0) return true;
-    for (int i = 0; i < fuse->program->buffers.count; i++)
-        if (strcmp(fuse->program->buffers.items[i]->name, name) == 0) return true;
-    for (int i = 0; i < fuse->module->symbols.count; i++)
-        if (strcmp(fuse->module->symbols.items[i], name) == 0) return true;
-    return false;
+static uint64_t name_hash(const char *name) {
+    uint64_t hash = 14695981039346656037u;
+    for (; *name; name++) hash = (hash ^ (unsigned char)*name) * 1099511628211u;
+    return hash ^ hash >> 32;
 }
 
-static const char *unique_name(const Fuse *fuse, const char *wanted) {
-    char *base = arena_copy(fuse->arena, wanted, strlen(wanted));
-    for (char *c = base; *c; c++)
-        if (!isalnum((unsigned char)*c)) *c = '_';
-    const char *name = base, *module = fuse->module->name;
-    if (strncmp(base, module, strlen(module)) == 0) name = base = arena_printf(fuse->arena, "%s_value", base); /* not a function */
-    for (int number = 2; name_taken(fuse, name); number++) name = arena_printf(fuse->arena, "%s_%d", base, number);
+/* The place of the name in the table: its own, or the free one where it belongs. */
+static NameCount *name_slot(NameCount *table, int size, const char *name) {
+    size_t at = name_hash(name) & (size_t)(size - 1);
+    while (table[at].name && strcmp(table[at].name, name) != 0) at = (at + 1) & (size_t)(size - 1);
+    return &table[at];
+}
+
+static NameCount *count_name(Fuse *fuse, const char *name) {
+    if (2 * fuse->program->buffers.count >= fuse->names_size) {
+        const int size = fuse->names_size ? 2 * fuse->names_size : 256;
+        NameCount *table = arena_alloc(fuse->arena, (size_t)size * sizeof *table);
+        for (int i = 0; i < fuse->names_size; i++)
+            if (fuse->names[i].name) *name_slot(table, size, fuse->names[i].name) = fuse->names[i];
+        fuse->names = table;
+        fuse->names_size = size;
+    }
+    return name_slot(fuse->names, fuse->names_size, name);
+}
+
+static bool name_clashes(const Fuse *fuse, const char *name) {
+    for (int i = 0; i < fuse->module->symbols.count; i++)
+        if (strcmp(fuse->module->symbols.items[i], name) == 0) return true;
+    return c_reserved(name) || strcmp(name, fuse->module->name) == 0;
+}
+
+/* The name itself, or with the first number that makes it unique. */
+static const char *unique_name(Fuse *fuse, const char *wanted) {
+    const char *base = c_variable(fuse->arena, wanted);
+    NameCount *count = count_name(fuse, base);
+    const char *name = base;
+    if (count->name == NULL) *count = (NameCount){base, name_clashes(fuse, base) ? 1 : 0};
+    while (count->used++ > 0) {
+        name = arena_printf(fuse->arena, "%s_%d", base, count->used);
+        if (count_name(fuse, name)->name) continue;
+        *count_name(fuse, name) = (NameCount){name, 1};
+        break;
+    }
     return name;
 }
 

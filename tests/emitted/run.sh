@@ -91,8 +91,8 @@ for name in one two; do "$B/gdlc" "$here/small.gdl" -o "$scratch/$name.c"; done
 holds "two models compile" $CC $warnings $includes -I"$scratch" -o "$scratch/both" "$here/programs/two.c" "$scratch/one.c" "$scratch/two.c" $blas -lm
 counts "two models" "$scratch/both"
 
-# All models: no warning from the second compiler (reference/run.sh tries the first), and headers that C++ reads.
-for model in models/*.gdl; do
+# All models, and names that C uses itself: no warning from the second compiler (reference/run.sh tries the first), and headers that C++ reads.
+for model in models/*.gdl "$here/names.gdl"; do
     name=$(basename "$model" .gdl)
     holds "gdlc $model" "$B/gdlc" "$model" -o "$scratch/$name.c"
     if command -v clang > "$scratch/log"; then holds "clang, $model" clang $warnings $includes -fsyntax-only "$scratch/$name.c"; fi
