@@ -58,6 +58,18 @@ static bool match_classes(Elaborator *e, Scope *scope, const Callable *callable,
     return false;
 }
 
+/* What to try where an argument lacks the last axis of the pattern, as a grey image lacks its channel. */
+static const char *missing_axis_text(Elaborator *e, const Expr *pattern, const Shape *shape) {
+    if (shape->rank < 1 || shape->rank != pattern->list.count - 1) return "";
+    for (int i = 0; i < pattern->list.count; i++)
+        if (pattern->list.items[i]->kind == EXPR_ELLIPSIS) return "";
+    Text text = { .arena = e->arena };
+    text_add(&text, "; reshape(");
+    for (int i = 0; i < shape->rank; i++) text_add(&text, "%lld, ", (long long)shape->dim[i].base);
+    text_add(&text, "1) gives it one more axis");
+    return text.bytes;
+}
+
 bool match_shape(Elaborator *e, Scope *scope, const Callable *callable, const Formal *formal, Value value, Span span) {
     Value tensor;
     if (value.kind == VALUE_POISON) return false;
@@ -72,7 +84,8 @@ bool match_shape(Elaborator *e, Scope *scope, const Callable *callable, const Fo
     int errors = error_count(e->context);
     if (match_sizes(e, scope, formal->shape, &shape)) return true;
     if (errors != error_count(e->context)) return false;
-    fail(e, span, "%s expects %s, but this is %s", callable->name, expected, shape_text(e->arena, &shape));
+    fail(e, span, "%s expects %s, but this is %s%s", callable->name, expected, shape_text(e->arena, &shape),
+         missing_axis_text(e, formal->shape, &shape));
     fail_note(e, formal->name.span, "%s's input is declared here", callable->name);
     return false;
 }

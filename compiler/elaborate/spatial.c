@@ -31,6 +31,19 @@ static Value from_example_axis(Graph *g, Node *node, bool batched) {
     return tensor_value(graph_reshape(g, node, &shape), batched);
 }
 
+static bool fits_kernel(Elaborator *e, const Call *call, const Shape *in, const Shape *k, bool batched) {
+    const int spatial = in->rank - 1;
+    if (spatial < 1 || spatial > MAX_SPATIAL || batched || k->rank != in->rank + 1)
+        fail(e, call->span, "a convolution takes [space..., channels] and a kernel [space..., channels, filters], but here %s and %s",
+             shape_text(e->arena, in), shape_text(e->arena, k));
+    else if (!dim_equal(k->dim[spatial], in->dim[spatial]))
+        fail(e, call->span, "the kernel %s expects %lld channels, but the input %s has %lld", shape_text(e->arena, k),
+             (long long)k->dim[spatial].base, shape_text(e->arena, in), (long long)in->dim[spatial].base);
+    else
+        return true;
+    return false;
+}
+
 /* conv(x, kernel, strides, low, high, spread, dilation): [s..., i] and [k..., i, o] to [s'..., o]. */
 Value run_conv(Elaborator *e, Call *call) {
     Value x, kernel;
@@ -39,19 +52,16 @@ Value run_conv(Elaborator *e, Call *call) {
     if (!to_tensor(e, call->values[0], call->spans[0], &x) || !to_tensor(e, call->values[1], call->spans[1], &kernel)) return poison();
     Shape in = example_shape(x), k = kernel.node->shape;
     int spatial = axes.spatial = in.rank - 1;
-    if (spatial < 1 || spatial > MAX_SPATIAL || kernel.batched || k.rank != in.rank + 1 || !dim_equal(k.dim[spatial], in.dim[spatial])) {
-        fail(e, call->span, "a convolution takes [space..., channels] and a kernel [space..., channels, filters], but here %s and %s",
-             shape_text(e->arena, &in), shape_text(e->arena, &k));
-        return poison();
-    }
+    if (!fits_kernel(e, call, &in, &k, kernel.batched)) return poison();
     const int64_t any = -1000000;
     if (!spatial_argument(e, call, 2, "a stride", spatial, 1, 1, axes.stride) || !spatial_argument(e, call, 3, "a padding", spatial, any, 0, axes.low) ||
-        !spatial_argument(e, call, 4, "a padding", spatial, any, 0, axes.high) || !spatial_argument(e, call, 5, "a spread", spatial, 1, 1, axes.spread) ||
+        !spatial_argument(e, call, 4, "a padding", spatial, any, 0, axes.high) || !spatial_argument(e, call, 5, "a spread (the stride of a transposed convolution)", spatial, 1, 1, axes.spread) ||
         !spatial_argument(e, call, 6, "a dilation", spatial, 1, 1, axes.dilation))
         return poison();
     for (int i = 0; i < spatial; i++)
         if (conv_size(&axes, i, in.dim[i].base, k.dim[i].base) < 1) {
-            fail(e, call->span, "the kernel does not fit: along axis %d it reaches over %lld positions, but the input with its padding has %lld", i,
+            fail(e, call->span, "the kernel does not fit: along axis %d it reaches over %lld positions, but the input with its padding has %lld; "
+                 "a smaller kernel would, or `padding = same`", i,
                  (long long)((k.dim[i].base - 1) * axes.dilation[i] + 1), (long long)((in.dim[i].base - 1) * axes.spread[i] + 1 + axes.low[i] + axes.high[i]));
             return poison();
         }
@@ -120,7 +130,8 @@ Value run_windows(Elaborator *e, Call *call) {
         low[i + 1] = dim_const(windows.low[i]), high[i + 1] = dim_const(windows.high[i]);
         out[i] = (size - windows.size[i]) / windows.stride[i] + 1;
         if (size >= windows.size[i] && windows.size[0] * windows.size[1] <= 1024) continue;
-        fail(e, call->span, "a window of %lld by %lld does not fit into %s", (long long)windows.size[0], (long long)windows.size[1], shape_text(e->arena, &in));
+        fail(e, call->span, "a window of %lld by %lld does not fit into %s; a smaller one would, or `padding = same`", (long long)windows.size[0],
+             (long long)windows.size[1], shape_text(e->arena, &in));
         return poison();
     }
     locate(e, call->span);
