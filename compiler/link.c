@@ -66,8 +66,10 @@ static bool open_workspace(Arena *arena, const char *name, Workspace *space) {
     const char *base = getenv("TMPDIR");
     char *folder = arena_printf(arena, "%s/gdlc-XXXXXX", base && *base ? base : "/tmp");
     if (mkdtemp(folder) == NULL) return complain("make the folder", folder);
-    *space = (Workspace){.folder = folder, .source = arena_printf(arena, "%s/%s.c", folder, name),
-                         .header = arena_printf(arena, "%s/%s.h", folder, name), .main = arena_printf(arena, "%s/trainer_main.c", folder)};
+    *space = (Workspace){.folder = folder,
+                         .source = arena_printf(arena, "%s/%s.c", folder, name),
+                         .header = arena_printf(arena, "%s/%s.h", folder, name),
+                         .main = arena_printf(arena, "%s/trainer_main.c", folder)};
     return true;
 }
 
@@ -78,9 +80,12 @@ static void close_workspace(const Workspace *space) {
     rmdir(space->folder);
 }
 
-static bool fill_workspace(Arena *arena, const char *name, const Text *source, const Text *header, const Workspace *space) {
+static bool fill_workspace(Arena *arena, const char *name, const Text *source, const Text *header,
+                           const Workspace *space) {
     Text main = {.arena = arena};
-    text_add(&main, "#include \"%s.h\"\n\nint main(int argc, char **argv) { return gdl_main(argc, argv, %s_describe()); }\n", name, name);
+    text_add(&main,
+             "#include \"%s.h\"\n\nint main(int argc, char **argv) { return gdl_main(argc, argv, %s_describe()); }\n",
+             name, name);
     return write_file(space->source, source) && write_file(space->header, header) && write_file(space->main, &main);
 }
 
@@ -103,13 +108,15 @@ static bool run(char **command) {
     return false;
 }
 
-static char **compiler_command(Arena *arena, const Workspace *space, const char *library, const char *headers, const char *output) {
+static char **compiler_command(Arena *arena, const Workspace *space, const char *library, const char *headers,
+                               const char *output) {
     WordList words = {0};
     const char *compiler = getenv("CC"), *options = getenv("CFLAGS");
     add_words(arena, &words, compiler && *compiler ? compiler : "cc");
     add_words(arena, &words, options && *options ? options : "-O3 -march=native -ffp-contract=fast -fno-trapping-math");
     const char *fixed[] = {"-std=c11", "-I", headers, "-o", output, space->source, space->main, library};
-    for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++) LIST_PUSH(arena, &words, arena_copy(arena, fixed[i], strlen(fixed[i])));
+    for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++)
+        LIST_PUSH(arena, &words, arena_copy(arena, fixed[i], strlen(fixed[i])));
     add_words(arena, &words, GDLC_LIBRARIES);
     LIST_PUSH(arena, &words, NULL);
     return words.items;
@@ -119,7 +126,8 @@ bool link_program(Context *context, const char *name, const Text *source, const 
     const char *library, *headers;
     Workspace space;
     fflush(NULL);
-    if (!find_runtime(context->arena, &library, &headers) || !open_workspace(context->arena, name, &space)) return false;
+    if (!find_runtime(context->arena, &library, &headers) || !open_workspace(context->arena, name, &space))
+        return false;
     const bool made = fill_workspace(context->arena, name, source, header, &space) &&
                       run(compiler_command(context->arena, &space, library, headers, output));
     close_workspace(&space);

@@ -81,7 +81,8 @@ static const StepList *writer_of(const StepList *body, const Buffer *buffer, con
 static bool only_reads_at(const AccessList *accesses, const Buffer *buffer, const Index *at, int *count) {
     for (int i = 0; i < accesses->count; i++) {
         if (accesses->items[i].buffer != buffer) continue;
-        if (accesses->items[i].writes || !accesses->items[i].at || !index_equal(accesses->items[i].at, at)) return false;
+        if (accesses->items[i].writes || !accesses->items[i].at || !index_equal(accesses->items[i].at, at))
+            return false;
         ++*count;
     }
     return true;
@@ -108,8 +109,9 @@ static Buffer *find_operand(Planner *planner, const Buffer *to) {
     const Step *step = step_at(planner->program, to->first);
     for (int i = 0; i < planner->program->buffers.count; i++) {
         Buffer *from = planner->program->buffers.items[i];
-        if (from->kind == BUFFER_TEMPORARY && from->used && from != to && from->last == to->first && from->first < to->first &&
-            poly_equal(from->size, to->size) && !from->taken && may_take_over(planner, step, from, to))
+        if (from->kind == BUFFER_TEMPORARY && from->used && from != to && from->last == to->first &&
+            from->first < to->first && poly_equal(from->size, to->size) && !from->taken &&
+            may_take_over(planner, step, from, to))
             return from;
     }
     return NULL;
@@ -139,8 +141,10 @@ static void add_block(Planner *planner, Buffer *buffer, int degree, int64_t size
         if (last > block->last) block->last = last;
         return;
     }
-    LIST_PUSH(planner->arena, &planner->blocks,
-              ((Block){.buffer = buffer ? root_of(buffer) : NULL, .degree = degree, .size = size, .first = first, .last = last}));
+    LIST_PUSH(
+        planner->arena, &planner->blocks,
+        ((Block){
+            .buffer = buffer ? root_of(buffer) : NULL, .degree = degree, .size = size, .first = first, .last = last}));
 }
 
 /* The gradients stay until the update part has begun at least: between the parts they belong to the caller. */
@@ -176,7 +180,9 @@ static int compare_blocks(const void *left, const void *right) {
     return (a->buffer ? a->buffer->index : -1) - (b->buffer ? b->buffer->index : -1);
 }
 
-static bool meet(const Block *a, const Block *b) { return a->degree == b->degree && a->first <= b->last && b->first <= a->last; }
+static bool meet(const Block *a, const Block *b) {
+    return a->degree == b->degree && a->first <= b->last && b->first <= a->last;
+}
 
 /* The placed blocks that live with this one, by their offsets. */
 static int neighbours(const Planner *planner, int index, const Block **found) {
@@ -272,13 +278,17 @@ Plan *plan(Context *context, const Module *module, const ProgramList *programs) 
 static void program_plan_print(Text *to, const Module *module, const Program *program) {
     text_add(to, "%s\n", program->name);
     if (program->gradients > 0)
-        text_add(to, "  %8" PRId64 "              gradients [%" PRId64 "]\n", program->gradients_offset, program->gradients);
+        text_add(to, "  %8" PRId64 "              gradients [%" PRId64 "]\n", program->gradients_offset,
+                 program->gradients);
     for (int i = 0; i < program->buffers.count; i++) {
         const Buffer *buffer = program->buffers.items[i];
         if (buffer->kind != BUFFER_TEMPORARY || !buffer->used) continue;
         text_add(to, "  %8" PRId64 "%s  %3d..%-3d   %s [", buffer->offset,
-                 buffer->degree == 0 ? "    " : buffer->degree == 1 ? " n  " : buffer->degree == 2 ? " n^2" : " n^3", buffer->first,
-                 buffer->last, buffer->name);
+                 buffer->degree == 0   ? "    "
+                 : buffer->degree == 1 ? " n  "
+                 : buffer->degree == 2 ? " n^2"
+                                       : " n^3",
+                 buffer->first, buffer->last, buffer->name);
         poly_print(to, module, buffer->size);
         text_add(to, "]%s%s\n", buffer->over ? " in the place of " : "", buffer->over ? buffer->over->name : "");
     }
@@ -288,7 +298,8 @@ void plan_print(Text *to, const Module *module, const ProgramList *programs, con
     text_add(to, "tensors: %" PRId64 " floats\n", plan->tensors);
     for (int d = 0; d <= MAX_DEGREE; d++)
         if (plan->region[d] > 0)
-            text_add(to, "arena, times n^%d: %" PRId64 " floats (lower bound %" PRId64 ")\n", d, plan->region[d], plan->bound[d]);
+            text_add(to, "arena, times n^%d: %" PRId64 " floats (lower bound %" PRId64 ")\n", d, plan->region[d],
+                     plan->bound[d]);
     for (int i = 0; i < programs->count; i++) program_plan_print(to, module, programs->items[i]);
 }
 
@@ -316,7 +327,9 @@ void memory_print(Text *to, const Module *module, const Plan *plan) {
     for (int d = 0; d <= MAX_DEGREE; d++, power *= batch) {
         least += plan->bound[d] * power;
         if (plan->region[d] > 0)
-            text_add(to, "%-24s %12" PRId64 " %12" PRId64 "\n", regions[d], plan->region[d] * (int64_t)sizeof(float), plan->bound[d] * (int64_t)sizeof(float));
+            text_add(to, "%-24s %12" PRId64 " %12" PRId64 "\n", regions[d], plan->region[d] * (int64_t)sizeof(float),
+                     plan->bound[d] * (int64_t)sizeof(float));
     }
-    text_add(to, "all, at a batch of %-5" PRId64 " %12" PRId64 " %12" PRId64 "\n", batch, plan_bytes(plan, batch), least * (int64_t)sizeof(float));
+    text_add(to, "all, at a batch of %-5" PRId64 " %12" PRId64 " %12" PRId64 "\n", batch, plan_bytes(plan, batch),
+             least * (int64_t)sizeof(float));
 }

@@ -19,8 +19,9 @@ static void emit_tensors(Emit *emit, Text *to) {
     for (int i = 0; i < emit->module->tensors.count; i++) {
         const Tensor *tensor = emit->module->tensors.items[i];
         const char *shape = emit_shape(emit, to, &tensor->shape, arena_printf(emit->arena, "tensor_%d_shape", i));
-        text_add(&table, "    {\"%s\", %s, %d, %d, %s, %" PRId64 ", %" PRId64 "},\n", tensor->name, roles[tensor->role], tensor->stage,
-                 tensor->shape.rank, shape, shape_size(&tensor->shape, NULL), HEADER_BYTES + emit->plan->tensor[i] * (int64_t)sizeof(float));
+        text_add(&table, "    {\"%s\", %s, %d, %d, %s, %" PRId64 ", %" PRId64 "},\n", tensor->name, roles[tensor->role],
+                 tensor->stage, tensor->shape.rank, shape, shape_size(&tensor->shape, NULL),
+                 HEADER_BYTES + emit->plan->tensor[i] * (int64_t)sizeof(float));
     }
     if (table.length > 0) text_add(to, "\nstatic const gdl_tensor tensors[] = {\n%s};\n\n", table.bytes);
 }
@@ -28,7 +29,8 @@ static void emit_tensors(Emit *emit, Text *to) {
 static void add_port_row(Emit *emit, Text *shapes, Text *rows, const Port *port, const char *name, int index) {
     const Shape example = shape_without(&port->shape, 1);
     const char *shape = emit_shape(emit, shapes, &example, arena_printf(emit->arena, "%s_%d_shape", name, index));
-    text_add(rows, "    {\"%s\", %d, %s, %" PRId64 ", %" PRId64 "},\n", port->name, example.rank, shape, example_size(port), port->classes);
+    text_add(rows, "    {\"%s\", %d, %s, %" PRId64 ", %" PRId64 "},\n", port->name, example.rank, shape,
+             example_size(port), port->classes);
 }
 
 static const char *finish_ports(Text *to, const Text *rows, const char *name) {
@@ -47,59 +49,82 @@ static const char *emit_outputs(Emit *emit, Text *to, const Entry *entry, const 
     Text rows = {.arena = emit->arena};
     *count = 0;
     for (int i = 0; i < entry->roots.count; i++)
-        if (entry->roots.items[i].kind == ROOT_OUTPUT) add_port_row(emit, to, &rows, entry->roots.items[i].port, name, (*count)++);
+        if (entry->roots.items[i].kind == ROOT_OUTPUT)
+            add_port_row(emit, to, &rows, entry->roots.items[i].port, name, (*count)++);
     return finish_ports(to, &rows, name);
 }
 
 static void emit_function_row(Emit *emit, Text *to, Text *table, const Entry *entry) {
     int outputs;
-    const char *in = emit_inputs(emit, to, entry->inputs.items, entry->inputs.count, arena_printf(emit->arena, "%s_input", entry->name));
+    const char *in = emit_inputs(emit, to, entry->inputs.items, entry->inputs.count,
+                                 arena_printf(emit->arena, "%s_input", entry->name));
     const char *out = emit_outputs(emit, to, entry, arena_printf(emit->arena, "%s_output", entry->name), &outputs);
-    text_add(to, "\nstatic int call_%s(void *model, size_t n, const void *const *input, float *const *output) {\n", entry->name);
+    text_add(to, "\nstatic int call_%s(void *model, size_t n, const void *const *input, float *const *output) {\n",
+             entry->name);
     if (entry->inputs.count == 0) text_add(to, "    (void)input;\n");
     text_add(to, "    return %s_%s(model, n", emit->name, entry->name);
     for (int i = 0; i < entry->inputs.count; i++) text_add(to, ", input[%d]", i);
     for (int i = 0; i < outputs; i++) text_add(to, ", output[%d]", i);
     text_add(to, ");\n}\n\n");
-    text_add(table, "    {\"%s\", %d, %d, %s, %d, %s, call_%s},\n", entry->name, entry->net, entry->inputs.count, in, outputs, out, entry->name);
+    text_add(table, "    {\"%s\", %d, %d, %s, %d, %s, call_%s},\n", entry->name, entry->net, entry->inputs.count, in,
+             outputs, out, entry->name);
 }
 
 static void emit_stage_call(Emit *emit, Text *to, const Stage *stage, const char *what, const ReportNameList *reports) {
-    text_add(to, "\nstatic int call_%s_%s(void *model, size_t n, const void *const *input, float *report) {\n", stage->name, what);
+    text_add(to, "\nstatic int call_%s_%s(void *model, size_t n, const void *const *input, float *report) {\n",
+             stage->name, what);
     if (stage->inputs.count == 0) text_add(to, "    (void)input;\n");
-    text_add(to, "    %s_%s_report r;\n    const int code = %s_%s_%s(model, n", emit->name, stage->name, emit->name, stage->name, what);
+    text_add(to, "    %s_%s_report r;\n    const int code = %s_%s_%s(model, n", emit->name, stage->name, emit->name,
+             stage->name, what);
     for (int i = 0; i < stage->inputs.count; i++) text_add(to, ", input[%d]", i);
     text_add(to, ", &r);\n    if (code != GDL_OK) return code;\n");
-    for (int i = 0; i < reports->count; i++) text_add(to, "    report[%d] = r.%s;\n", i, port_name(emit, reports->items[i].name));
+    for (int i = 0; i < reports->count; i++)
+        text_add(to, "    report[%d] = r.%s;\n", i, port_name(emit, reports->items[i].name));
     text_add(to, "    return GDL_OK;\n}\n");
 }
 
 static void emit_stage_row(Emit *emit, Text *to, Text *table, const Stage *stage) {
     const ReportNameList reports = stage_reports(emit, stage);
-    const char *in = emit_inputs(emit, to, stage->inputs.items, stage->inputs.count, arena_printf(emit->arena, "%s_stage_input", stage->name));
+    const char *in = emit_inputs(emit, to, stage->inputs.items, stage->inputs.count,
+                                 arena_printf(emit->arena, "%s_stage_input", stage->name));
     text_add(to, "static const gdl_report %s_reports[] = {\n", stage->name);
-    for (int i = 0; i < reports.count; i++) text_add(to, "    {\"%s\", %d},\n", reports.items[i].name, reports.items[i].loss);
+    for (int i = 0; i < reports.count; i++)
+        text_add(to, "    {\"%s\", %d},\n", reports.items[i].name, reports.items[i].loss);
     text_add(to, "};\n");
     emit_stage_call(emit, to, stage, "step", &reports);
     emit_stage_call(emit, to, stage, "evaluate", &reports);
-    text_add(to, "\nstatic void call_%s_begin(void *model) { %s_%s_begin(model); }\n\n", stage->name, emit->name, stage->name);
-    text_add(table, "    {\"%s\", %" PRId64 ", %" PRId64 ", %d, %s, %d, %d, %s_reports, call_%s_step, call_%s_evaluate, call_%s_begin},\n",
-             stage->name, stage->batch, stage->epochs, stage->inputs.count, in, stage_batches(stage), reports.count, stage->name, stage->name,
-             stage->name, stage->name);
+    text_add(to, "\nstatic void call_%s_begin(void *model) { %s_%s_begin(model); }\n\n", stage->name, emit->name,
+             stage->name);
+    text_add(table,
+             "    {\"%s\", %" PRId64 ", %" PRId64
+             ", %d, %s, %d, %d, %s_reports, call_%s_step, call_%s_evaluate, call_%s_begin},\n",
+             stage->name, stage->batch, stage->epochs, stage->inputs.count, in, stage_batches(stage), reports.count,
+             stage->name, stage->name, stage->name, stage->name);
 }
 
 static void emit_model(Emit *emit, Text *to) {
     const Module *module = emit->module;
     const char *name = emit->name;
-    text_add(to, "static void *call_init(void *memory, size_t size, size_t batch, uint64_t seed) { return %s_init_batch(memory, size, batch, seed); }\n\n", name);
+    text_add(to,
+             "static void *call_init(void *memory, size_t size, size_t batch, uint64_t seed) { return "
+             "%s_init_batch(memory, size, batch, seed); }\n\n",
+             name);
     text_add(to, "static gdl_clock *call_clock(void *model) { return %s_get_clock(model); }\n\n", name);
     text_add(to, "const gdl_model *%s_describe(void) {\n    static const gdl_model model = {\n", name);
-    text_add(to, "        .name = \"%s\",\n        .source = \"%s\",\n        .version = \"%s\",\n        .batch = %s_BATCH_SIZE,\n", name,
-             base_name(emit->options->input), GDLC_VERSION, emit->upper);
-    text_add(to, "        .tensors = %d,\n        .tensor = %s,\n", module->tensors.count, module->tensors.count ? "tensors" : "NULL");
-    text_add(to, "        .functions = %d,\n        .function = %s,\n", module->functions.count, module->functions.count ? "functions" : "NULL");
-    text_add(to, "        .stages = %d,\n        .stage = %s,\n", module->stages.count, module->stages.count ? "stages" : "NULL");
-    text_add(to, "        .memory = %s_memory,\n        .init = call_init,\n        .clock = call_clock,\n    };\n    return &model;\n}\n", name);
+    text_add(to,
+             "        .name = \"%s\",\n        .source = \"%s\",\n        .version = \"%s\",\n        .batch = "
+             "%s_BATCH_SIZE,\n",
+             name, base_name(emit->options->input), GDLC_VERSION, emit->upper);
+    text_add(to, "        .tensors = %d,\n        .tensor = %s,\n", module->tensors.count,
+             module->tensors.count ? "tensors" : "NULL");
+    text_add(to, "        .functions = %d,\n        .function = %s,\n", module->functions.count,
+             module->functions.count ? "functions" : "NULL");
+    text_add(to, "        .stages = %d,\n        .stage = %s,\n", module->stages.count,
+             module->stages.count ? "stages" : "NULL");
+    text_add(to,
+             "        .memory = %s_memory,\n        .init = call_init,\n        .clock = call_clock,\n    };\n    "
+             "return &model;\n}\n",
+             name);
 }
 
 void emit_describe(Emit *emit, Text *to) {
@@ -107,7 +132,8 @@ void emit_describe(Emit *emit, Text *to) {
     Text functions = {.arena = emit->arena}, stages = {.arena = emit->arena};
     text_add(to, "/* ---- the description ---- */\n\n");
     emit_tensors(emit, to);
-    for (int i = 0; i < module->functions.count; i++) emit_function_row(emit, to, &functions, module->functions.items[i]);
+    for (int i = 0; i < module->functions.count; i++)
+        emit_function_row(emit, to, &functions, module->functions.items[i]);
     if (functions.length > 0) text_add(to, "static const gdl_function functions[] = {\n%s};\n\n", functions.bytes);
     for (int i = 0; i < module->stages.count; i++) emit_stage_row(emit, to, &stages, module->stages.items[i]);
     if (stages.length > 0) text_add(to, "static const gdl_stage stages[] = {\n%s};\n\n", stages.bytes);

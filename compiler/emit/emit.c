@@ -24,8 +24,10 @@ static const char *for_comment(Arena *arena, const char *text) {
 }
 
 static void emit_banner(Emit *emit, Text *to, const char *file, const char *what) {
-    text_add(to, "/* %s: %s\n *\n * Made by gdlc %s, by the command\n *\n *     %s\n *\n * Do not edit: change the model and make it anew. */\n\n", file, what,
-             GDLC_VERSION, for_comment(emit->arena, emit->options->command));
+    text_add(to,
+             "/* %s: %s\n *\n * Made by gdlc %s, by the command\n *\n *     %s\n *\n * Do not edit: change the model "
+             "and make it anew. */\n\n",
+             file, what, GDLC_VERSION, for_comment(emit->arena, emit->options->command));
 }
 
 static void emit_tensor_table(Emit *emit, Text *to) {
@@ -35,8 +37,9 @@ static void emit_tensor_table(Emit *emit, Text *to) {
     text_add(to, "/* Tensors, in floats from get_tensors:\n *\n *       offset      size  kind       name and shape\n");
     for (int i = 0; i < module->tensors.count; i++) {
         const Tensor *tensor = module->tensors.items[i];
-        text_add(to, " *   %10" PRId64 "%10" PRId64 "  %-9s  %s %s\n", emit->plan->tensor[i], shape_size(&tensor->shape, NULL),
-                 roles[tensor->role], tensor->name, shape_text(emit->arena, &tensor->shape));
+        text_add(to, " *   %10" PRId64 "%10" PRId64 "  %-9s  %s %s\n", emit->plan->tensor[i],
+                 shape_size(&tensor->shape, NULL), roles[tensor->role], tensor->name,
+                 shape_text(emit->arena, &tensor->shape));
     }
     text_add(to, " */\n\n");
 }
@@ -44,7 +47,8 @@ static void emit_tensor_table(Emit *emit, Text *to) {
 static void emit_plan_table(Emit *emit, Text *to) {
     Text plan = {.arena = emit->arena};
     plan_print(&plan, emit->module, emit->programs, emit->plan);
-    text_add(to, "/* Memory. Offsets are in floats, times the power of the capacity that is named; then the steps between which a buffer is\n"
+    text_add(to, "/* Memory. Offsets are in floats, times the power of the capacity that is named; then the steps "
+                 "between which a buffer is\n"
                  " * in use.\n *\n");
     for (const char *at = plan.bytes; at && *at;) {
         const size_t length = strcspn(at, "\n");
@@ -65,11 +69,14 @@ static bool uses_blas(const Emit *emit) {
 }
 
 static void emit_model_struct(Emit *emit, Text *to) {
-    text_add(to, "struct %s {\n    %s_clock clock;\n    size_t capacity;      /* examples at once */\n    float *tensors;\n", emit->name,
-             emit->options->standalone ? emit->name : "gdl");
-    text_add(to, "    float *region_0;      /* the arena: buffers of fixed size, */\n    float *region_1;      /* times the capacity, */\n"
+    text_add(
+        to, "struct %s {\n    %s_clock clock;\n    size_t capacity;      /* examples at once */\n    float *tensors;\n",
+        emit->name, emit->options->standalone ? emit->name : "gdl");
+    text_add(to, "    float *region_0;      /* the arena: buffers of fixed size, */\n    float *region_1;      /* "
+                 "times the capacity, */\n"
                  "    float *region_2;      /* its square */\n    float *region_3;      /* and its cube */\n};\n\n");
-    text_add(to, "_Static_assert(sizeof(struct %s) <= %d, \"the tensors start after the struct\");\n", emit->name, HEADER_BYTES);
+    text_add(to, "_Static_assert(sizeof(struct %s) <= %d, \"the tensors start after the struct\");\n", emit->name,
+             HEADER_BYTES);
 }
 
 static void emit_programs(Emit *emit, Text *to) {
@@ -90,17 +97,25 @@ static void emit_source(Emit *emit, Text *to, const char *header) {
     emit_banner(emit, to, arena_printf(emit->arena, "%s.c", emit->name), "a model in C.");
     emit_tensor_table(emit, to);
     emit_plan_table(emit, to);
-    text_add(to, "#include \"%s\"\n\n%s#include <math.h>\n#include <stdlib.h>\n#include <string.h>\n\n", header, uses_blas(emit) ? "#include <cblas.h>\n" : "");
+    text_add(to, "#include \"%s\"\n\n%s#include <math.h>\n#include <stdlib.h>\n#include <string.h>\n\n", header,
+             uses_blas(emit) ? "#include <cblas.h>\n" : "");
     emit_model_struct(emit, to);
     emit_pieces(emit, to);
     text_add(to, "\n%s", code.bytes);
 }
 
-void emit(Context *context, const Module *module, const Options *options, const ProgramList *programs, const Plan *plan, const char *header,
-          Text *source, Text *declarations) {
+void emit(Context *context, const Module *module, const Options *options, const ProgramList *programs, const Plan *plan,
+          const char *header, Text *source, Text *declarations) {
     const char *name = c_name(context->arena, module->name), *upper = upper_case(context->arena, name);
-    Emit emit = {.arena = context->arena, .context = context, .module = module, .options = options, .programs = programs, .plan = plan,
-                 .name = name, .upper = upper, .code = options->standalone ? upper : "GDL"};
+    Emit emit = {.arena = context->arena,
+                 .context = context,
+                 .module = module,
+                 .options = options,
+                 .programs = programs,
+                 .plan = plan,
+                 .name = name,
+                 .upper = upper,
+                 .code = options->standalone ? upper : "GDL"};
     emit_source(&emit, source, header);
     emit_banner(&emit, declarations, arena_printf(emit.arena, "%s.h", name), "what the model offers.");
     emit_header(&emit, declarations);

@@ -29,9 +29,10 @@ static const char *atom_text(Kernel *kernel, const Atom *atom) {
     default: break;
     }
     const char *by = poly_text(kernel->emit, atom->by), *index = index_text(kernel, atom->index);
-    const char *form = atom->index->count > 1 || atom->index->constant->count > 0 || !poly_is(atom->index->term[0].factor, 1)
-                           ? "(%s) %s %s"
-                           : "%s %s %s";
+    const char *form =
+        atom->index->count > 1 || atom->index->constant->count > 0 || !poly_is(atom->index->term[0].factor, 1)
+            ? "(%s) %s %s"
+            : "%s %s %s";
     if (strchr(by, ' ')) by = arena_printf(arena, "(%s)", by);
     return arena_printf(arena, form, index, atom->kind == ATOM_DIV ? "/" : "%", by);
 }
@@ -113,7 +114,8 @@ static const char *sum_text(Kernel *kernel, const Scalar *a, const Scalar *b) {
     if (is_op(kernel, a, OP_NEG) && !is_op(kernel, b, OP_NEG)) return binary(kernel, b, "-", a->op.in[0], SUM);
     if (is_op(kernel, b, OP_NEG)) return binary(kernel, a, "-", b->op.in[0], SUM);
     if (b->kind == SCALAR_NUMBER && b->number < 0)
-        return arena_printf(kernel->emit->arena, "%s - %s", text_at(kernel, a, SUM), number_text(kernel->emit->arena, -b->number));
+        return arena_printf(kernel->emit->arena, "%s - %s", text_at(kernel, a, SUM),
+                            number_text(kernel->emit->arena, -b->number));
     return binary(kernel, a, "+", b, SUM);
 }
 
@@ -130,7 +132,8 @@ static bool is_comparison(const Kernel *kernel, const Scalar *s) {
 }
 
 static const char *condition_text(Kernel *kernel, const Scalar *s) {
-    if (is_comparison(kernel, s)) return binary(kernel, s->op.in[0], comparison_sign(s->op.op), s->op.in[1], COMPARISON);
+    if (is_comparison(kernel, s))
+        return binary(kernel, s->op.in[0], comparison_sign(s->op.op), s->op.in[1], COMPARISON);
     return arena_printf(kernel->emit->arena, "%s != 0.0f", text_at(kernel, s, SUM));
 }
 
@@ -143,13 +146,16 @@ static const char *op_text(Kernel *kernel, const Scalar *s, int *level) {
     case OP_MUL: *level = PRODUCT; return product_text(kernel, in[0], in[1]);
     case OP_RECIP: *level = PRODUCT; return arena_printf(arena, "1.0f / %s", text_at(kernel, in[0], UNARY));
     case OP_NEG: *level = UNARY; return arena_printf(arena, "-%s", text_at(kernel, in[0], PRIMARY));
-    case OP_LT: case OP_LE: case OP_EQ: *level = TERNARY; return arena_printf(arena, "%s ? 1.0f : 0.0f", condition_text(kernel, s));
+    case OP_LT:
+    case OP_LE:
+    case OP_EQ: *level = TERNARY; return arena_printf(arena, "%s ? 1.0f : 0.0f", condition_text(kernel, s));
     case OP_SELECT:
-        return arena_printf(arena, "%s(%s, %s, %s)", piece(kernel->emit, "select"), condition_text(kernel, in[0]), scalar_text(kernel, in[1]),
-                            scalar_text(kernel, in[2]));
+        return arena_printf(arena, "%s(%s, %s, %s)", piece(kernel->emit, "select"), condition_text(kernel, in[0]),
+                            scalar_text(kernel, in[1]), scalar_text(kernel, in[2]));
     case OP_SIGN:
         *level = SUM;
-        return arena_printf(arena, "(float)(%s > 0.0f) - (float)(%s < 0.0f)", text_at(kernel, in[0], SUM), text_at(kernel, in[0], SUM));
+        return arena_printf(arena, "(float)(%s > 0.0f) - (float)(%s < 0.0f)", text_at(kernel, in[0], SUM),
+                            text_at(kernel, in[0], SUM));
     case OP_ABS: return call(kernel, "fabsf", in[0]);
     case OP_FLOOR: return call(kernel, "floorf", in[0]);
     case OP_ROUND: return call(kernel, "nearbyintf", in[0]);
@@ -160,7 +166,8 @@ static const char *op_text(Kernel *kernel, const Scalar *s, int *level) {
 
 static const char *load_text(Kernel *kernel, const Scalar *s, int *level) {
     const Buffer *buffer = s->load.buffer;
-    const char *text = arena_printf(kernel->emit->arena, "%s[%s]", buffer_text(kernel, buffer), index_text(kernel, s->load.at));
+    const char *text =
+        arena_printf(kernel->emit->arena, "%s[%s]", buffer_text(kernel, buffer), index_text(kernel, s->load.at));
     if (buffer->kind != BUFFER_INPUT || buffer->port->classes == 0) return text;
     *level = UNARY;
     return arena_printf(kernel->emit->arena, "(float)%s", text);
@@ -172,11 +179,14 @@ static const char *guard_text(Kernel *kernel, const Scalar *s) {
     const char *high = poly_text(kernel->emit, s->guard.high);
     const char *test = poly_is(s->guard.low, 0) ? arena_printf(arena, "%s < %s", index, high)
                                                : arena_printf(arena, "%s >= %s && %s < %s", index, low, index, high);
-    return arena_printf(arena, "%s ? %s : %s", test, text_at(kernel, s->guard.yes, COMPARISON), text_at(kernel, s->guard.no, TERNARY));
+    return arena_printf(arena, "%s ? %s : %s", test, text_at(kernel, s->guard.yes, COMPARISON),
+                        text_at(kernel, s->guard.no, TERNARY));
 }
 
 static const char *clock_text(Clock clock) {
-    return clock == CLOCK_STEP ? "(float)clock->step" : clock == CLOCK_EPOCH ? "(float)clock->epoch" : "clock->lr_scale";
+    return clock == CLOCK_STEP    ? "(float)clock->step"
+           : clock == CLOCK_EPOCH ? "(float)clock->epoch"
+                                  : "clock->lr_scale";
 }
 
 static const char *as_float(Arena *arena, const char *whole) {

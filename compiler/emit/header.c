@@ -20,10 +20,12 @@ static const char *example_text(Emit *emit, const Port *port) {
 static const char *ports_text(Emit *emit, const Entry *entry, bool outputs) {
     Text text = {.arena = emit->arena};
     for (int i = 0; !outputs && i < entry->inputs.count; i++)
-        text_add(&text, "%s%s %s", text.length ? ", " : "", entry->inputs.items[i]->name, example_text(emit, entry->inputs.items[i]));
+        text_add(&text, "%s%s %s", text.length ? ", " : "", entry->inputs.items[i]->name,
+                 example_text(emit, entry->inputs.items[i]));
     for (int i = 0; outputs && i < entry->roots.count; i++)
         if (entry->roots.items[i].kind == ROOT_OUTPUT)
-            text_add(&text, "%s%s %s", text.length ? ", " : "", entry->roots.items[i].port->name, example_text(emit, entry->roots.items[i].port));
+            text_add(&text, "%s%s %s", text.length ? ", " : "", entry->roots.items[i].port->name,
+                     example_text(emit, entry->roots.items[i].port));
     return text.length ? text.bytes : NULL;
 }
 
@@ -37,74 +39,108 @@ static void declare_model(Emit *emit, Text *to) {
     const char *name = emit->name, *upper = emit->upper;
     const int64_t batch = emit->module->bounds.items[SYMBOL_BATCH];
     text_add(to, "typedef struct %s %s;\n\n", name, name);
-    text_add(to, "enum { %s_BATCH_SIZE = %" PRId64 " }; /* examples that a model is made for, unless it is told otherwise: its capacity */\n", upper, batch);
-    text_add(to, "#define %s_MEMORY ((size_t)%" PRId64 ") /* bytes that a model with that capacity needs */\n\n", upper, HEADER_BYTES + plan_bytes(emit->plan, batch));
-    text_add(to, "/* A new model, its parameters at their first values, drawn from the seed; NULL when memory is short. Nothing is allocated later. */\n");
+    text_add(to,
+             "enum { %s_BATCH_SIZE = %" PRId64
+             " }; /* examples that a model is made for, unless it is told otherwise: its capacity */\n",
+             upper, batch);
+    text_add(to, "#define %s_MEMORY ((size_t)%" PRId64 ") /* bytes that a model with that capacity needs */\n\n", upper,
+             HEADER_BYTES + plan_bytes(emit->plan, batch));
+    text_add(to, "/* A new model, its parameters at their first values, drawn from the seed; NULL when memory is "
+                 "short. Nothing is allocated later. */\n");
     add_call(emit, to, arena_printf(emit->arena, "%s *", name), "create", "uint64_t seed");
     text_add(to, "/* The same for up to `batch` examples at once. */\n");
     add_call(emit, to, arena_printf(emit->arena, "%s *", name), "create_batch", "size_t batch, uint64_t seed");
     text_add(to, "void %s_free(%s *m); /* of a created model; NULL is nothing */\n\n", name, name);
-    text_add(to, "/* In the caller's memory: `size` bytes, aligned to 64, %s_MEMORY or %s_memory(batch) of them at least; else NULL. */\n", upper, name);
+    text_add(to,
+             "/* In the caller's memory: `size` bytes, aligned to 64, %s_MEMORY or %s_memory(batch) of them at least; "
+             "else NULL. */\n",
+             upper, name);
     add_call(emit, to, arena_printf(emit->arena, "%s *", name), "init", "void *memory, size_t size, uint64_t seed");
-    add_call(emit, to, arena_printf(emit->arena, "%s *", name), "init_batch", "void *memory, size_t size, size_t batch, uint64_t seed");
+    add_call(emit, to, arena_printf(emit->arena, "%s *", name), "init_batch",
+             "void *memory, size_t size, size_t batch, uint64_t seed");
     add_call(emit, to, "size_t ", "memory", "size_t batch");
     text_add(to, "\n/* What the model counts and what its random numbers depend on. */\n");
-    add_call(emit, to, arena_printf(emit->arena, "%s_clock *", emit->options->standalone ? name : "gdl"), "get_clock", arena_printf(emit->arena, "%s *m", name));
-    text_add(to, "/* The %" PRId64 " floats of all tensors, at the places that the table in %s.c lists. */\n", emit->plan->tensors, name);
+    add_call(emit, to, arena_printf(emit->arena, "%s_clock *", emit->options->standalone ? name : "gdl"), "get_clock",
+             arena_printf(emit->arena, "%s *m", name));
+    text_add(to, "/* The %" PRId64 " floats of all tensors, at the places that the table in %s.c lists. */\n",
+             emit->plan->tensors, name);
     add_call(emit, to, "float *", "get_tensors", arena_printf(emit->arena, "%s *m", name));
 }
 
 static void declare_function(Emit *emit, Text *to, const Entry *entry) {
     const char *inputs = ports_text(emit, entry, false), *outputs = ports_text(emit, entry, true);
-    const char *limit = entry->crosses_batch
-                            ? arena_printf(emit->arena, "The examples depend on each other: %s_BATCH for more than the capacity.", emit->code)
-                            : "Any n.";
-    const char *labels = has_labels(entry->inputs.items, entry->inputs.count)
-                             ? arena_printf(emit->arena, " %s_LABEL, and nothing is computed, where a label is none.", emit->code)
-                             : "";
+    const char *limit =
+        entry->crosses_batch
+            ? arena_printf(emit->arena, "The examples depend on each other: %s_BATCH for more than the capacity.",
+                           emit->code)
+            : "Any n.";
+    const char *labels =
+        has_labels(entry->inputs.items, entry->inputs.count)
+            ? arena_printf(emit->arena, " %s_LABEL, and nothing is computed, where a label is none.", emit->code)
+            : "";
     text_add(to, "\n");
-    add_comment(to, 0, arena_printf(emit->arena, "%s %s: %s%s%s, for each of n examples, packed. The arrays must not overlap. %s%s",
-                                    entry->net ? "Net" : "Export", entry->name, inputs ? inputs : "", inputs ? " -> " : "",
-                                    outputs ? outputs : "", limit, labels));
+    add_comment(to, 0,
+                arena_printf(emit->arena,
+                             "%s %s: %s%s%s, for each of n examples, packed. The arrays must not overlap. %s%s",
+                             entry->net ? "Net" : "Export", entry->name, inputs ? inputs : "", inputs ? " -> " : "",
+                             outputs ? outputs : "", limit, labels));
     add_call(emit, to, "int ", entry->name, parameter_list(emit, entry));
 }
 
 static void declare_parts(Emit *emit, Text *to, const Stage *stage, const Phase *phase) {
     const char *name = phase_name(emit, stage, phase);
     int64_t gradients = 0;
-    for (int i = 0; i < phase->entry->gradients.count; i++) gradients += shape_size(&phase->entry->gradients.items[i]->shape, NULL);
-    const char *phase_text = stage->phases.count == 1 ? "" : arena_printf(emit->arena, ", phase %s,", phase->entry->name);
+    for (int i = 0; i < phase->entry->gradients.count; i++)
+        gradients += shape_size(&phase->entry->gradients.items[i]->shape, NULL);
+    const char *phase_text =
+        stage->phases.count == 1 ? "" : arena_printf(emit->arena, ", phase %s,", phase->entry->name);
     text_add(to, "\n");
-    add_comment(to, 0, arena_printf(emit->arena, "The same%s in two parts, for training on several machines: the second reads the gradients that the "
-                                                 "first leaves, %" PRId64 " floats in the order of the parameters, and nothing else of the model may be "
-                                                 "called between them. `n` is the same for both; `report` takes the reports of the phase.",
-                                    phase_text, gradients));
+    add_comment(
+        to, 0,
+        arena_printf(
+            emit->arena,
+            "The same%s in two parts, for training on several machines: the second reads the gradients that the "
+            "first leaves, %" PRId64 " floats in the order of the parameters, and nothing else of the model may be "
+            "called between them. `n` is the same for both; `report` takes the reports of the phase.",
+            phase_text, gradients));
     add_call(emit, to, "int ", arena_printf(emit->arena, "%s_backward", name),
              arena_printf(emit->arena, "%s, float *report", parameter_list(emit, phase->entry)));
-    add_call(emit, to, "float *", arena_printf(emit->arena, "%s_gradients", name), arena_printf(emit->arena, "%s *m", emit->name));
-    add_call(emit, to, "void ", arena_printf(emit->arena, "%s_update", name), arena_printf(emit->arena, "%s *m, size_t n", emit->name));
+    add_call(emit, to, "float *", arena_printf(emit->arena, "%s_gradients", name),
+             arena_printf(emit->arena, "%s *m", emit->name));
+    add_call(emit, to, "void ", arena_printf(emit->arena, "%s_update", name),
+             arena_printf(emit->arena, "%s *m, size_t n", emit->name));
 }
 
 static void declare_stage(Emit *emit, Text *to, const Stage *stage) {
     const ReportNameList names = stage_reports(emit, stage);
-    const char *parameters = arena_printf(emit->arena, "%s, %s_%s_report *r", stage_parameters(emit, stage), emit->name, stage->name);
-    text_add(to, "\n/* Means over the examples of an iteration of `train %s`. */\ntypedef struct %s_%s_report {\n", stage->name, emit->name, stage->name);
+    const char *parameters =
+        arena_printf(emit->arena, "%s, %s_%s_report *r", stage_parameters(emit, stage), emit->name, stage->name);
+    text_add(to, "\n/* Means over the examples of an iteration of `train %s`. */\ntypedef struct %s_%s_report {\n",
+             stage->name, emit->name, stage->name);
     for (int i = 0; i < names.count; i++)
-        text_add(to, "    float %s;%s\n", port_name(emit, names.items[i].name), names.items[i].loss ? " /* minimized */" : "");
+        text_add(to, "    float %s;%s\n", port_name(emit, names.items[i].name),
+                 names.items[i].loss ? " /* minimized */" : "");
     text_add(to, "} %s_%s_report;\n\n", emit->name, stage->name);
     const int batches = stage_batches(stage);
-    const char *examples = batches == 1 ? "n examples" : arena_printf(emit->arena, "%d * n examples, n for each run that reads them", batches);
+    const char *examples = batches == 1
+                               ? "n examples"
+                               : arena_printf(emit->arena, "%d * n examples, n for each run that reads them", batches);
     const char *labels = has_labels(stage->inputs.items, stage->inputs.count)
                              ? arena_printf(emit->arena, ", %s_LABEL where a label is none", emit->code)
                              : "";
-    add_comment(to, 0, arena_printf(emit->arena, "One iteration of `train %s`: all its phases, forward, backward and update, on %s. %s_BATCH where n "
-                                                 "is 0 or more than the capacity%s; nothing is computed then.",
-                                    stage->name, examples, emit->code, labels));
+    add_comment(
+        to, 0,
+        arena_printf(
+            emit->arena,
+            "One iteration of `train %s`: all its phases, forward, backward and update, on %s. %s_BATCH where n "
+            "is 0 or more than the capacity%s; nothing is computed then.",
+            stage->name, examples, emit->code, labels));
     add_call(emit, to, "int ", arena_printf(emit->arena, "%s_step", stage->name), parameters);
     text_add(to, "/* The same reports in inference form, for n examples; no tensor changes. */\n");
     add_call(emit, to, "int ", arena_printf(emit->arena, "%s_evaluate", stage->name), parameters);
     text_add(to, "/* Sets the state of the stage's optimizer to its first values; a new model needs no call. */\n");
-    add_call(emit, to, "void ", arena_printf(emit->arena, "%s_begin", stage->name), arena_printf(emit->arena, "%s *m", emit->name));
+    add_call(emit, to, "void ", arena_printf(emit->arena, "%s_begin", stage->name),
+             arena_printf(emit->arena, "%s *m", emit->name));
     for (int i = 0; i < stage->phases.count; i++) declare_parts(emit, to, stage, &stage->phases.items[i]);
 }
 
@@ -128,12 +164,16 @@ void emit_header(Emit *emit, Text *to) {
     const Module *module = emit->module;
     text_add(to, "#ifndef %s_H\n#define %s_H\n\n", emit->upper, emit->upper);
     text_add(to, "%s\n#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n",
-             emit->options->standalone ? "#include <stddef.h>\n#include <stdint.h>\n" : "#include <gdl.h>\n\n#include <stddef.h>\n#include <stdint.h>\n");
+             emit->options->standalone ? "#include <stddef.h>\n#include <stdint.h>\n"
+                                       : "#include <gdl.h>\n\n#include <stddef.h>\n#include <stdint.h>\n");
     if (emit->options->standalone) declare_standalone(emit, to);
     declare_model(emit, to);
     for (int i = 0; i < module->functions.count; i++) declare_function(emit, to, module->functions.items[i]);
     for (int i = 0; i < module->stages.count; i++) declare_stage(emit, to, module->stages.items[i]);
     if (!emit->options->standalone)
-        text_add(to, "\n/* What the runtime works from: tensors, entry points, defaults. */\nconst gdl_model *%s_describe(void);\n", emit->name);
+        text_add(to,
+                 "\n/* What the runtime works from: tensors, entry points, defaults. */\nconst gdl_model "
+                 "*%s_describe(void);\n",
+                 emit->name);
     text_add(to, "\n#ifdef __cplusplus\n}\n#endif\n\n#endif\n");
 }

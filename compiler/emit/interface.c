@@ -58,14 +58,18 @@ ReportNameList stage_reports(Emit *emit, const Stage *stage) {
 /* ── making a model ───────────────────────────────────────────────────────────────────────── */
 
 static const char *power_text(Emit *emit, int degree) {
-    return degree == 0 ? "1" : degree == 1 ? "batch" : degree == 2 ? "batch * batch" : arena_printf(emit->arena, "batch * batch * batch");
+    return degree == 0   ? "1"
+           : degree == 1 ? "batch"
+           : degree == 2 ? "batch * batch"
+                         : arena_printf(emit->arena, "batch * batch * batch");
 }
 
 /* Bytes for a capacity; 0 for one that is impossible. */
 static void emit_memory(Emit *emit, Text *to) {
     const Plan *plan = emit->plan;
     text_add(to, "size_t %s_memory(size_t batch) {\n", emit->name);
-    text_add(to, "    if (batch == 0 || batch > 1048576) return 0;\n    const uint64_t floats = UINT64_C(%" PRId64 ")", plan->tensors);
+    text_add(to, "    if (batch == 0 || batch > 1048576) return 0;\n    const uint64_t floats = UINT64_C(%" PRId64 ")",
+             plan->tensors);
     for (int d = 0; d <= MAX_DEGREE; d++)
         if (plan->region[d] > 0)
             text_add(to, " + UINT64_C(%" PRId64 ")%s%s", plan->region[d], d ? " * " : "", d ? power_text(emit, d) : "");
@@ -91,22 +95,28 @@ static void emit_init(Emit *emit, Text *to) {
     const char *name = emit->name;
     text_add(to, "%s *%s_init_batch(void *memory, size_t size, size_t batch, uint64_t seed) {\n", name, name);
     text_add(to, "    const size_t needed = %s_memory(batch);\n", name);
-    text_add(to, "    if (memory == NULL || needed == 0 || size < needed || (uintptr_t)memory %% 64 != 0) return NULL;\n");
+    text_add(to,
+             "    if (memory == NULL || needed == 0 || size < needed || (uintptr_t)memory %% 64 != 0) return NULL;\n");
     text_add(to, "    %s *const m = memory;\n    memset(m, 0, sizeof *m);\n", name);
     text_add(to, "    m->clock.seed = seed;\n    m->clock.lr_scale = 1.0f;\n    m->capacity = batch;\n");
     emit_regions(emit, to);
-    text_add(to, "    memset(m->tensors, 0, sizeof(float) * %" PRId64 ");\n", emit->plan->tensors > 0 ? emit->plan->tensors : 0);
+    text_add(to, "    memset(m->tensors, 0, sizeof(float) * %" PRId64 ");\n",
+             emit->plan->tensors > 0 ? emit->plan->tensors : 0);
     text_add(to, "    run_init(m, 1, 0, 0, NULL);\n");
-    for (int i = 0; i < emit->module->stages.count; i++) text_add(to, "    %s_%s_begin(m);\n", name, emit->module->stages.items[i]->name);
+    for (int i = 0; i < emit->module->stages.count; i++)
+        text_add(to, "    %s_%s_begin(m);\n", name, emit->module->stages.items[i]->name);
     text_add(to, "    return m;\n}\n\n");
     text_add(to, "%s *%s_init(void *memory, size_t size, uint64_t seed) {\n", name, name);
     text_add(to, "    return %s_init_batch(memory, size, %s_BATCH_SIZE, seed);\n}\n\n", name, emit->upper);
     text_add(to, "%s *%s_create_batch(size_t batch, uint64_t seed) {\n", name, name);
     text_add(to, "    const size_t size = (%s_memory(batch) + 63) / 64 * 64;\n", name);
-    text_add(to, "    return size > 0 ? %s_init_batch(aligned_alloc(64, size), size, batch, seed) : NULL;\n}\n\n", name);
-    text_add(to, "%s *%s_create(uint64_t seed) { return %s_create_batch(%s_BATCH_SIZE, seed); }\n\n", name, name, name, emit->upper);
+    text_add(to, "    return size > 0 ? %s_init_batch(aligned_alloc(64, size), size, batch, seed) : NULL;\n}\n\n",
+             name);
+    text_add(to, "%s *%s_create(uint64_t seed) { return %s_create_batch(%s_BATCH_SIZE, seed); }\n\n", name, name, name,
+             emit->upper);
     text_add(to, "void %s_free(%s *m) { free(m); }\n\n", name, name);
-    text_add(to, "%s_clock *%s_get_clock(%s *m) { return &m->clock; }\n\n", emit->options->standalone ? name : "gdl", name, name);
+    text_add(to, "%s_clock *%s_get_clock(%s *m) { return &m->clock; }\n\n", emit->options->standalone ? name : "gdl",
+             name, name);
     text_add(to, "float *%s_get_tensors(%s *m) { return m->tensors; }\n\n", name, name);
 }
 
@@ -123,15 +133,16 @@ static void emit_label_check(Emit *emit, Text *to) {
     if (!any) return;
     text_add(to, "/* Whether all labels are in 0..limit-1. */\n");
     text_add(to, "static int valid_labels(const int32_t *input, size_t count, int32_t limit) {\n");
-    text_add(to, "    int valid = 1;\n    for (size_t i = 0; i < count; i++) valid &= input[i] >= 0 && input[i] < limit;\n    return valid;\n}\n\n");
+    text_add(to, "    int valid = 1;\n    for (size_t i = 0; i < count; i++) valid &= input[i] >= 0 && input[i] < "
+                 "limit;\n    return valid;\n}\n\n");
 }
 
 static void check_labels(Emit *emit, Text *to, Port *const *ports, int count, const char *examples) {
     for (int i = 0; i < count; i++) {
         const Port *port = ports[i];
         if (port->classes == 0) continue;
-        text_add(to, "    if (!valid_labels(%s, %" PRId64 " * %s, %" PRId64 ")) return %s_LABEL;\n", port_name(emit, port->name), example_size(port),
-                 examples, port->classes, emit->code);
+        text_add(to, "    if (!valid_labels(%s, %" PRId64 " * %s, %" PRId64 ")) return %s_LABEL;\n",
+                 port_name(emit, port->name), example_size(port), examples, port->classes, emit->code);
     }
 }
 
@@ -139,10 +150,12 @@ static void check_labels(Emit *emit, Text *to, Port *const *ports, int count, co
 
 static void add_arguments(Emit *emit, Text *to, const Entry *entry, const char *first) {
     for (int i = 0; i < entry->inputs.count; i++)
-        text_add(to, ", %s + %s * %" PRId64, port_name(emit, entry->inputs.items[i]->name), first, example_size(entry->inputs.items[i]));
+        text_add(to, ", %s + %s * %" PRId64, port_name(emit, entry->inputs.items[i]->name), first,
+                 example_size(entry->inputs.items[i]));
     for (int i = 0; i < entry->roots.count; i++)
         if (entry->roots.items[i].kind == ROOT_OUTPUT)
-            text_add(to, ", %s + %s * %" PRId64, port_name(emit, entry->roots.items[i].port->name), first, example_size(entry->roots.items[i].port));
+            text_add(to, ", %s + %s * %" PRId64, port_name(emit, entry->roots.items[i].port->name), first,
+                     example_size(entry->roots.items[i].port));
 }
 
 static void emit_function(Emit *emit, Text *to, const Entry *entry) {
@@ -185,15 +198,19 @@ static const char *offset_text(Emit *emit, const Phase *phase, int64_t before, c
 static void emit_phase_runs(Emit *emit, Text *to, const Stage *stage, const Phase *phase, int64_t before, int report) {
     const char *name = phase_name(emit, stage, phase), *margin = phase->repeat > 1 ? "        " : "    ";
     const int count = report_count(phase->entry);
-    const char *place = phase->repeat > 1 ? "part" : report ? arena_printf(emit->arena, "report + %d", report) : "report";
+    const char *place = phase->repeat > 1 ? "part"
+                        : report          ? arena_printf(emit->arena, "report + %d", report)
+                                          : "report";
     if (phase->repeat > 1) {
-        text_add(to, "    for (size_t turn = 0; turn < %" PRId64 "; turn++) {\n        float part[%d] = {0.0f};\n", phase->repeat, count);
+        text_add(to, "    for (size_t turn = 0; turn < %" PRId64 "; turn++) {\n        float part[%d] = {0.0f};\n",
+                 phase->repeat, count);
     }
     text_add(to, "%srun_%s_backward(m, n, 0, m->clock.tick", margin, name);
     add_inputs(emit, to, phase->entry, offset_text(emit, phase, before, "turn"));
     text_add(to, ", %s);\n%srun_%s_update(m, n, 0, m->clock.tick);\n%sm->clock.tick++;\n", place, margin, name, margin);
     if (phase->repeat > 1)
-        text_add(to, "        for (size_t k = 0; k < %d; k++) report[%d + k] += part[k] / %" PRId64 ".0f;\n    }\n", count, report, phase->repeat);
+        text_add(to, "        for (size_t k = 0; k < %d; k++) report[%d + k] += part[k] / %" PRId64 ".0f;\n    }\n",
+                 count, report, phase->repeat);
 }
 
 static void emit_report_copy(Emit *emit, Text *to, const Stage *stage) {
@@ -204,8 +221,9 @@ static void emit_report_copy(Emit *emit, Text *to, const Stage *stage) {
 
 static void open_stage_function(Emit *emit, Text *to, const Stage *stage, const char *what) {
     text_add(to, "int %s_%s_%s(", emit->name, stage->name, what);
-    add_wrapped(to, arena_printf(emit->arena, "%s, %s_%s_report *r", stage_parameters(emit, stage), emit->name, stage->name),
-                (int)(strlen(emit->name) + strlen(stage->name) + strlen(what)) + 7, 110);
+    add_wrapped(
+        to, arena_printf(emit->arena, "%s, %s_%s_report *r", stage_parameters(emit, stage), emit->name, stage->name),
+        (int)(strlen(emit->name) + strlen(stage->name) + strlen(what)) + 7, 110);
     text_add(to, ") {\n    if (n == 0 || n > m->capacity) return %s_BATCH;\n", emit->code);
 }
 
@@ -213,7 +231,8 @@ static void emit_step_function(Emit *emit, Text *to, const Stage *stage) {
     int64_t before = 0;
     int report = 0;
     open_stage_function(emit, to, stage, "step");
-    check_labels(emit, to, stage->inputs.items, stage->inputs.count, arena_printf(emit->arena, "%d * n", stage_batches(stage)));
+    check_labels(emit, to, stage->inputs.items, stage->inputs.count,
+                 arena_printf(emit->arena, "%d * n", stage_batches(stage)));
     text_add(to, "    float report[%d] = {0.0f};\n", stage_reports(emit, stage).count);
     for (int i = 0; i < stage->phases.count; i++) {
         const Phase *phase = &stage->phases.items[i];
@@ -255,13 +274,17 @@ static void emit_parts(Emit *emit, Text *to, const Stage *stage, const Phase *ph
     text_add(to, "    run_%s_backward(m, n, 0, m->clock.tick", name);
     add_inputs(emit, to, phase->entry, "0");
     text_add(to, ", report);\n    return %s_OK;\n}\n\n", emit->code);
-    text_add(to, "float *%s_%s_gradients(%s *m) { return m->region_0 + %" PRId64 "; }\n\n", emit->name, name, emit->name, program->gradients_offset);
-    text_add(to, "void %s_%s_update(%s *m, size_t n) {\n    run_%s_update(m, n, 0, m->clock.tick);\n    m->clock.tick++;\n}\n\n", emit->name, name,
-             emit->name, name);
+    text_add(to, "float *%s_%s_gradients(%s *m) { return m->region_0 + %" PRId64 "; }\n\n", emit->name, name,
+             emit->name, program->gradients_offset);
+    text_add(
+        to,
+        "void %s_%s_update(%s *m, size_t n) {\n    run_%s_update(m, n, 0, m->clock.tick);\n    m->clock.tick++;\n}\n\n",
+        emit->name, name, emit->name, name);
 }
 
 static void emit_begin(Emit *emit, Text *to, const Stage *stage) {
-    text_add(to, "void %s_%s_begin(%s *m) { run_%s_begin(m, 1, 0, 0, NULL); }\n\n", emit->name, stage->name, emit->name, stage->name);
+    text_add(to, "void %s_%s_begin(%s *m) { run_%s_begin(m, 1, 0, 0, NULL); }\n\n", emit->name, stage->name, emit->name,
+             stage->name);
 }
 
 void emit_interface(Emit *emit, Text *to) {

@@ -109,7 +109,9 @@ static int references(const Kernel *kernel, const Scalar *scalar) {
 
 /* ── variables ────────────────────────────────────────────────────────────────────────────── */
 
-static bool is_compound(const Scalar *s) { return s->kind == SCALAR_OP || s->kind == SCALAR_LOAD || s->kind == SCALAR_GUARD; }
+static bool is_compound(const Scalar *s) {
+    return s->kind == SCALAR_OP || s->kind == SCALAR_LOAD || s->kind == SCALAR_GUARD;
+}
 
 static void declare_as(Kernel *kernel, const Scalar *scalar, const char *name) {
     line(kernel, "const float %s = %s;", name, scalar_text(kernel, scalar));
@@ -203,8 +205,8 @@ static void clear_memory(Kernel *kernel, const Step *loop, const Statement *stat
         start = first_address(kernel, statement, loop->loop.depth);
     }
     if (strcmp(start, "0") != 0) place = arena_printf(kernel->emit->arena, "%s + e", start);
-    line(kernel, "for (size_t e = 0; e < %s; e++) %s[%s] = %s;", poly_text(kernel->emit, count), buffer_text(kernel, statement->buffer),
-         place, first_value(statement));
+    line(kernel, "for (size_t e = 0; e < %s; e++) %s[%s] = %s;", poly_text(kernel->emit, count),
+         buffer_text(kernel, statement->buffer), place, first_value(statement));
 }
 
 /* The loop over an innermost axis runs in blocks of lanes where a reduction along it is long enough. */
@@ -228,8 +230,9 @@ static Accumulator *accumulator_of(Kernel *kernel, const Statement *statement) {
 
 static void open_total(Kernel *kernel, const Statement *statement) {
     const int depth = statement_register(statement) - 1;
-    const char *name = depth < 0 ? new_name(kernel, arena_printf(kernel->emit->arena, "%s_total", statement->buffer->name))
-                                 : name_in_loops(kernel, statement->buffer->name, depth);
+    const char *name = depth < 0
+                           ? new_name(kernel, arena_printf(kernel->emit->arena, "%s_total", statement->buffer->name))
+                           : name_in_loops(kernel, statement->buffer->name, depth);
     Accumulator accumulator = {.statement = statement, .total = name};
     line(kernel, "float %s = %s;", name, statement->kind == STATEMENT_ARGMAX ? "-INFINITY" : first_value(statement));
     if (statement->kind == STATEMENT_ARGMAX) {
@@ -262,20 +265,23 @@ static void open_reductions(Kernel *kernel, const Step *loop, const Step *step, 
     const Statement *statement = step->statement;
     const int depth = loop->loop.depth;
     if (!reduces(statement)) return;
-    if (!statement_in_register(statement) && outermost_reduced(statement) == depth) clear_memory(kernel, loop, statement);
+    if (!statement_in_register(statement) && outermost_reduced(statement) == depth)
+        clear_memory(kernel, loop, statement);
     if (statement_register(statement) == depth) open_total(kernel, statement);
     if (lanes && accumulates(statement) && statement_register(statement) <= depth) open_lanes(kernel, statement);
 }
 
 static const char *at_text(Kernel *kernel, const Statement *statement) {
-    return arena_printf(kernel->emit->arena, "%s[%s]", buffer_text(kernel, statement->buffer), index_text(kernel, statement->at));
+    return arena_printf(kernel->emit->arena, "%s[%s]", buffer_text(kernel, statement->buffer),
+                        index_text(kernel, statement->at));
 }
 
 /* After the loop from which on a register held the result: it goes to memory, whole or as one contribution. */
 static void close_total(Kernel *kernel, Statement *statement) {
     const Accumulator *accumulator = accumulator_of(kernel, statement);
     const char *result = accumulator->total;
-    if (statement->kind == STATEMENT_ARGMAX) result = arena_printf(kernel->emit->arena, "(float)%s", accumulator->place);
+    if (statement->kind == STATEMENT_ARGMAX)
+        result = arena_printf(kernel->emit->arena, "(float)%s", accumulator->place);
     if (!statement_in_register(statement)) accumulate(kernel, statement, at_text(kernel, statement), result);
     else if (statement->stored) line(kernel, "%s = %s;", at_text(kernel, statement), result);
     know_result(kernel, statement, result);
@@ -324,12 +330,16 @@ static void emit_statement(Kernel *kernel, Statement *statement, bool lanes) {
         declare(kernel, statement->value);
     const char *value = scalar_text(kernel, statement->value);
     if (statement->kind == STATEMENT_ARGMAX) {
-        line(kernel, "%s = %s > %s ? %s : %s;", accumulator->place, value, accumulator->total, loop_name(statement->depth - 1), accumulator->place);
-        line(kernel, "%s = %s > %s ? %s : %s;", accumulator->total, value, accumulator->total, value, accumulator->total);
+        line(kernel, "%s = %s > %s ? %s : %s;", accumulator->place, value, accumulator->total,
+             loop_name(statement->depth - 1), accumulator->place);
+        line(kernel, "%s = %s > %s ? %s : %s;", accumulator->total, value, accumulator->total, value,
+             accumulator->total);
     } else if (accumulator == NULL) {
         accumulate(kernel, statement, at_text(kernel, statement), value);
     } else {
-        accumulate(kernel, statement, lanes ? arena_printf(kernel->emit->arena, "%s[lane]", accumulator->lanes) : accumulator->total, value);
+        accumulate(kernel, statement,
+                   lanes ? arena_printf(kernel->emit->arena, "%s[lane]", accumulator->lanes) : accumulator->total,
+                   value);
     }
 }
 
@@ -393,11 +403,14 @@ static void emit_loop(Kernel *kernel, const Step *loop) {
 
 /* ── the function ─────────────────────────────────────────────────────────────────────────── */
 
-const char *buffer_type(const Buffer *buffer) { return buffer->port && buffer->port->classes > 0 && buffer->kind == BUFFER_INPUT ? "int32_t" : "float"; }
+const char *buffer_type(const Buffer *buffer) {
+    return buffer->port && buffer->port->classes > 0 && buffer->kind == BUFFER_INPUT ? "int32_t" : "float";
+}
 
 static bool writes_storage(const Kernel *kernel, const Buffer *buffer) {
     for (int i = 0; i < kernel->accesses.count; i++)
-        if (kernel->accesses.items[i].writes && storage(kernel->accesses.items[i].buffer) == storage(buffer)) return true;
+        if (kernel->accesses.items[i].writes && storage(kernel->accesses.items[i].buffer) == storage(buffer))
+            return true;
     return false;
 }
 
@@ -411,9 +424,12 @@ static void list_parameters(Kernel *kernel, const char *body, Text *parameters, 
     const Emit *emit = kernel->emit;
     WordList listed = {0};
     for (int s = 0; s < emit->module->symbols.count; s++)
-        if (mentions(body, emit->module->symbols.items[s])) add_parameter(parameters, arguments, "size_t ", emit->module->symbols.items[s]);
+        if (mentions(body, emit->module->symbols.items[s]))
+            add_parameter(parameters, arguments, "size_t ", emit->module->symbols.items[s]);
     if (mentions(body, "clock"))
-        add_parameter(parameters, arguments, arena_printf(emit->arena, "const %s_clock *", emit->options->standalone ? emit->name : "gdl"), "clock");
+        add_parameter(parameters, arguments,
+                      arena_printf(emit->arena, "const %s_clock *", emit->options->standalone ? emit->name : "gdl"),
+                      "clock");
     for (int written = 0; written < 2; written++)
         for (int i = 0; i < kernel->accesses.count; i++) {
             const Buffer *buffer = kernel->accesses.items[i].buffer;
@@ -422,7 +438,9 @@ static void list_parameters(Kernel *kernel, const char *body, Text *parameters, 
             for (int k = 0; k < listed.count; k++) first = first && strcmp(listed.items[k], name) != 0;
             if (!first) continue;
             LIST_PUSH(emit->arena, &listed, name);
-            add_parameter(parameters, arguments, arena_printf(emit->arena, "%s%s *restrict ", written ? "" : "const ", buffer_type(buffer)), name);
+            add_parameter(parameters, arguments,
+                          arena_printf(emit->arena, "%s%s *restrict ", written ? "" : "const ", buffer_type(buffer)),
+                          name);
         }
 }
 
@@ -445,7 +463,8 @@ const char *emit_kernel(Emit *emit, Text *to, const char *name, const Step *step
 void emit_inline(Emit *emit, Text *to, const Program *program, const Step *step, int margin) {
     Text text = {.arena = emit->arena};
     Kernel kernel = {.emit = emit, .to = &text};
-    for (int i = 0; i < program->buffers.count; i++) LIST_PUSH(emit->arena, &kernel.names, program->buffers.items[i]->name);
+    for (int i = 0; i < program->buffers.count; i++)
+        LIST_PUSH(emit->arena, &kernel.names, program->buffers.items[i]->name);
     step_accesses(emit->arena, step, &kernel.accesses);
     count_step(&kernel, step);
     if (step->statement->kind == STATEMENT_SCATTER) clear_memory(&kernel, NULL, step->statement);

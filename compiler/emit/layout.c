@@ -7,7 +7,8 @@
 bool mentions(const char *text, const char *word) {
     const size_t length = strlen(word);
     for (const char *at = strstr(text, word); at; at = strstr(at + 1, word)) {
-        const bool starts = at == text || (!isalnum((unsigned char)at[-1]) && at[-1] != '_' && at[-1] != '>' && at[-1] != '.');
+        const bool starts =
+            at == text || (!isalnum((unsigned char)at[-1]) && at[-1] != '_' && at[-1] != '>' && at[-1] != '.');
         if (starts && !isalnum((unsigned char)at[length]) && at[length] != '_') return true;
     }
     return false;

@@ -13,37 +13,48 @@ static bool among(const char *name, const char *const *words, size_t count) {
 /* Words of C and C++, and the names that emitted functions give their own variables. */
 bool c_reserved(const char *name) {
     static const char *const words[] = {
-        "alignas", "alignof", "and", "and_eq", "asm", "auto", "bitand", "bitor", "bool", "break", "case", "catch", "char", "class",
-        "compl", "concept", "const", "constexpr", "continue", "decltype", "default", "delete", "do", "double", "else", "enum",
-        "explicit", "export", "extern", "false", "final", "float", "for", "friend", "goto", "if", "inline", "int", "long", "mutable",
-        "namespace", "new", "noexcept", "not", "not_eq", "nullptr", "operator", "or", "or_eq", "override", "private", "protected",
-        "public", "register", "requires", "restrict", "return", "short", "signed", "sizeof", "static", "struct", "switch", "template",
-        "this", "throw", "true", "try", "typedef", "typeid", "typename", "union", "unsigned", "using", "virtual", "void", "volatile",
-        "wchar_t", "while", "xor", "xor_eq",
-        "NULL", "NAN", "INFINITY", "linux", "unix", "fabsf", "floorf", "nearbyintf", "powf", "memset", "size_t", "int32_t", "uint64_t",
-        "e", "i", "j", "k", "l", "p", "q", "r", "s", "m", "n", "block", "lane", "width", "clock", "report", "tick", "first", "count",
-        "code", "size", "batch", "seed", "memory", "turn", "part", "model", "input", "output", "needed", "geometry", "limit"};
+        "alignas",  "alignof",  "and",      "and_eq",   "asm",       "auto",    "bitand",    "bitor",      "bool",
+        "break",    "case",     "catch",    "char",     "class",     "compl",   "concept",   "const",      "constexpr",
+        "continue", "decltype", "default",  "delete",   "do",        "double",  "else",      "enum",       "explicit",
+        "export",   "extern",   "false",    "final",    "float",     "for",     "friend",    "goto",       "if",
+        "inline",   "int",      "long",     "mutable",  "namespace", "new",     "noexcept",  "not",        "not_eq",
+        "nullptr",  "operator", "or",       "or_eq",    "override",  "private", "protected", "public",     "register",
+        "requires", "restrict", "return",   "short",    "signed",    "sizeof",  "static",    "struct",     "switch",
+        "template", "this",     "throw",    "true",     "try",       "typedef", "typeid",    "typename",   "union",
+        "unsigned", "using",    "virtual",  "void",     "volatile",  "wchar_t", "while",     "xor",        "xor_eq",
+        "NULL",     "NAN",      "INFINITY", "linux",    "unix",      "fabsf",   "floorf",    "nearbyintf", "powf",
+        "memset",   "size_t",   "int32_t",  "uint64_t", "e",         "i",       "j",         "k",          "l",
+        "p",        "q",        "r",        "s",        "m",         "n",       "block",     "lane",       "width",
+        "clock",    "report",   "tick",     "first",    "count",     "code",    "size",      "batch",      "seed",
+        "memory",   "turn",     "part",     "model",    "input",     "output",  "needed",    "geometry",   "limit"};
     return among(name, words, sizeof words / sizeof *words);
 }
 
 /* What the headers that emitted code includes declare: a type of that name would clash. */
 static bool in_library(const char *name) {
     static const char *const words[] = {
-        "abort", "abs", "acos", "acosh", "asin", "asinh", "assert", "atan", "atan2", "atanh", "atexit", "atof", "atoi", "atol", "atoll",
-        "bsearch", "bzero", "calloc", "cbrt", "ceil", "clearerr", "copysign", "cos", "cosh", "div", "dprintf", "erf", "erfc", "exit",
-        "exp", "exp2", "expm1", "fabs", "fclose", "fdim", "fdopen", "feof", "ferror", "fflush", "ffs", "fgetc", "fgetpos", "fgets",
-        "fileno", "floor", "fma", "fmax", "fmin", "fmod", "fopen", "fprintf", "fputc", "fputs", "fread", "free", "freopen", "frexp",
-        "fscanf", "fseek", "fsetpos", "ftell", "fwrite", "gamma", "getc", "getchar", "getdelim", "getenv", "getline", "gets", "getw",
-        "hypot", "ilogb", "index", "isfinite", "isinf", "isnan", "isnormal", "j0", "j1", "jn", "labs", "ldexp", "ldiv", "lgamma",
-        "llabs", "lldiv", "llrint", "llround", "log", "log10", "log1p", "log2", "logb", "lrint", "lround", "main", "malloc", "memccpy",
-        "memchr", "memcmp", "memcpy", "memmem", "memmove", "modf", "nan", "nearbyint", "nextafter", "pclose", "perror", "popen", "pow",
-        "printf", "putc", "putchar", "putenv", "puts", "putw", "qsort", "rand", "random", "realloc", "remainder", "remove", "remquo",
-        "rename", "renameat", "rewind", "rindex", "rint", "round", "scalb", "scalbn", "scanf", "select", "setbuf", "setenv", "setvbuf",
-        "signbit", "significand", "sin", "sinh", "snprintf", "sprintf", "sqrt", "srand", "srandom", "sscanf", "stderr", "stdin",
-        "stdout", "stpcpy", "strcat", "strchr", "strcmp", "strcoll", "strcpy", "strcspn", "strdup", "strerror", "strlen", "strncat",
-        "strncmp", "strncpy", "strpbrk", "strrchr", "strsep", "strsignal", "strspn", "strstr", "strtod", "strtof", "strtok", "strtol",
-        "strtold", "strtoll", "strtoul", "strtoull", "strxfrm", "system", "tan", "tanh", "tgamma", "tmpfile", "tmpnam", "trunc",
-        "ungetc", "unsetenv", "vprintf", "vscanf", "y0", "y1", "yn"};
+        "abort",   "abs",      "acos",     "acosh",       "asin",      "asinh",    "assert",    "atan",      "atan2",
+        "atanh",   "atexit",   "atof",     "atoi",        "atol",      "atoll",    "bsearch",   "bzero",     "calloc",
+        "cbrt",    "ceil",     "clearerr", "copysign",    "cos",       "cosh",     "div",       "dprintf",   "erf",
+        "erfc",    "exit",     "exp",      "exp2",        "expm1",     "fabs",     "fclose",    "fdim",      "fdopen",
+        "feof",    "ferror",   "fflush",   "ffs",         "fgetc",     "fgetpos",  "fgets",     "fileno",    "floor",
+        "fma",     "fmax",     "fmin",     "fmod",        "fopen",     "fprintf",  "fputc",     "fputs",     "fread",
+        "free",    "freopen",  "frexp",    "fscanf",      "fseek",     "fsetpos",  "ftell",     "fwrite",    "gamma",
+        "getc",    "getchar",  "getdelim", "getenv",      "getline",   "gets",     "getw",      "hypot",     "ilogb",
+        "index",   "isfinite", "isinf",    "isnan",       "isnormal",  "j0",       "j1",        "jn",        "labs",
+        "ldexp",   "ldiv",     "lgamma",   "llabs",       "lldiv",     "llrint",   "llround",   "log",       "log10",
+        "log1p",   "log2",     "logb",     "lrint",       "lround",    "main",     "malloc",    "memccpy",   "memchr",
+        "memcmp",  "memcpy",   "memmem",   "memmove",     "modf",      "nan",      "nearbyint", "nextafter", "pclose",
+        "perror",  "popen",    "pow",      "printf",      "putc",      "putchar",  "putenv",    "puts",      "putw",
+        "qsort",   "rand",     "random",   "realloc",     "remainder", "remove",   "remquo",    "rename",    "renameat",
+        "rewind",  "rindex",   "rint",     "round",       "scalb",     "scalbn",   "scanf",     "select",    "setbuf",
+        "setenv",  "setvbuf",  "signbit",  "significand", "sin",       "sinh",     "snprintf",  "sprintf",   "sqrt",
+        "srand",   "srandom",  "sscanf",   "stderr",      "stdin",     "stdout",   "stpcpy",    "strcat",    "strchr",
+        "strcmp",  "strcoll",  "strcpy",   "strcspn",     "strdup",    "strerror", "strlen",    "strncat",   "strncmp",
+        "strncpy", "strpbrk",  "strrchr",  "strsep",      "strsignal", "strspn",   "strstr",    "strtod",    "strtof",
+        "strtok",  "strtol",   "strtold",  "strtoll",     "strtoul",   "strtoull", "strxfrm",   "system",    "tan",
+        "tanh",    "tgamma",   "tmpfile",  "tmpnam",      "trunc",     "ungetc",   "unsetenv",  "vprintf",   "vscanf",
+        "y0",      "y1",       "yn"};
     return among(name, words, sizeof words / sizeof *words);
 }
 
@@ -63,7 +74,8 @@ const char *c_name(Arena *arena, const char *name) {
 const char *c_variable(Arena *arena, const char *name) {
     static const char *const functions[] = {"support_", "run_", "loop_", "call_", "cblas_", "Cblas", "gdl_", "GDL_"};
     for (size_t i = 0; i < sizeof functions / sizeof *functions; i++)
-        if (strncmp(name, functions[i], strlen(functions[i])) == 0) return arena_printf(arena, "x_%s", c_name(arena, name));
+        if (strncmp(name, functions[i], strlen(functions[i])) == 0)
+            return arena_printf(arena, "x_%s", c_name(arena, name));
     return c_name(arena, name);
 }
 

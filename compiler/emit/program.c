@@ -66,27 +66,31 @@ static const char *sgemm_call(Emit *emit, const Gemm *g, const char *a, const ch
     const bool a_rows = adjacent(g->a_k), b_rows = adjacent(g->b_n);
     return arena_printf(
         emit->arena, "cblas_sgemm(CblasRowMajor, %s, %s, %s, %s, %s, 1.0f, %s, %s, %s, %s, %s, %s, %s);",
-        a_rows ? "CblasNoTrans" : "CblasTrans", b_rows ? "CblasNoTrans" : "CblasTrans", integer_text(emit, g->m), integer_text(emit, g->n),
-        integer_text(emit, g->k), a, a_rows ? leading(emit, g->a_m, g->k) : leading(emit, g->a_k, g->m), b,
+        a_rows ? "CblasNoTrans" : "CblasTrans", b_rows ? "CblasNoTrans" : "CblasTrans", integer_text(emit, g->m),
+        integer_text(emit, g->n), integer_text(emit, g->k), a,
+        a_rows ? leading(emit, g->a_m, g->k) : leading(emit, g->a_k, g->m), b,
         b_rows ? leading(emit, g->b_k, g->n) : leading(emit, g->b_n, g->k), beta(g), c, integer_text(emit, g->n));
 }
 
 /* A matrix with `rows` rows `row` apart and `columns` columns `column` apart, times a vector. */
 typedef struct Matrix { const char *place; const Poly *rows, *columns, *row, *column; } Matrix;
 
-static const char *sgemv_call(Emit *emit, const Matrix *matrix, const char *x, const Poly *x_step, const char *beta_text, const char *y) {
+static const char *sgemv_call(Emit *emit, const Matrix *matrix, const char *x, const Poly *x_step,
+                              const char *beta_text, const char *y) {
     const bool by_rows = adjacent(matrix->column);
-    return arena_printf(emit->arena, "cblas_sgemv(CblasRowMajor, %s, %s, %s, 1.0f, %s, %s, %s, %s, %s, %s, 1);",
-                        by_rows ? "CblasNoTrans" : "CblasTrans", integer_text(emit, by_rows ? matrix->rows : matrix->columns),
-                        integer_text(emit, by_rows ? matrix->columns : matrix->rows), matrix->place,
-                        by_rows ? leading(emit, matrix->row, matrix->columns) : leading(emit, matrix->column, matrix->rows), x,
-                        poly_is(x_step, 0) ? "1" : integer_text(emit, x_step), beta_text, y);
+    return arena_printf(
+        emit->arena, "cblas_sgemv(CblasRowMajor, %s, %s, %s, 1.0f, %s, %s, %s, %s, %s, %s, 1);",
+        by_rows ? "CblasNoTrans" : "CblasTrans", integer_text(emit, by_rows ? matrix->rows : matrix->columns),
+        integer_text(emit, by_rows ? matrix->columns : matrix->rows), matrix->place,
+        by_rows ? leading(emit, matrix->row, matrix->columns) : leading(emit, matrix->column, matrix->rows), x,
+        poly_is(x_step, 0) ? "1" : integer_text(emit, x_step), beta_text, y);
 }
 
 static const char *plain_call(Emit *emit, const Gemm *g, const char *a, const char *b, const char *c) {
-    return arena_printf(emit->arena, "%s(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s);", piece(emit, g->add ? "gemm_add" : "gemm"),
-                        poly_text(emit, g->m), poly_text(emit, g->n), poly_text(emit, g->k), a, poly_text(emit, g->a_m),
-                        poly_text(emit, g->a_k), b, poly_text(emit, g->b_k), poly_text(emit, g->b_n), c);
+    return arena_printf(emit->arena, "%s(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s);",
+                        piece(emit, g->add ? "gemm_add" : "gemm"), poly_text(emit, g->m), poly_text(emit, g->n),
+                        poly_text(emit, g->k), a, poly_text(emit, g->a_m), poly_text(emit, g->a_k), b,
+                        poly_text(emit, g->b_k), poly_text(emit, g->b_n), c);
 }
 
 const char *gemm_call(Emit *emit, const Gemm *g, const char *a, const char *b, const char *c) {
@@ -100,7 +104,8 @@ const char *gemm_call(Emit *emit, const Gemm *g, const char *a, const char *b, c
 static const char *moved(Emit *emit, const char *pointer, const Poly *by, const char *loop) {
     if (poly_is(by, 0)) return pointer;
     if (loop == NULL) return arena_printf(emit->arena, "%s + %s", pointer, poly_text(emit, by));
-    return arena_printf(emit->arena, by->count > 1 ? "%s + (%s) * %s" : "%s + %s * %s", pointer, poly_text(emit, by), loop);
+    return arena_printf(emit->arena, by->count > 1 ? "%s + (%s) * %s" : "%s + %s * %s", pointer, poly_text(emit, by),
+                        loop);
 }
 
 /* The places of a product's arrays, moving with the loops around it. */
@@ -109,13 +114,15 @@ typedef struct Operands { const char *a, *b, *c; } Operands;
 static void emit_gemm_step(Emit *emit, Text *to, const Gemm *g) {
     int margin = 4;
     Operands at = {moved(emit, g->a->name, g->a_start, NULL), moved(emit, g->b->name, g->b_start, NULL), g->c->name};
-    add_comment(to, margin, arena_printf(emit->arena, "%s = %s @ %s%s", value_comment(emit, g->c), value_comment(emit, g->a),
-                                         value_comment(emit, g->b), place_comment(emit, g->node)));
+    add_comment(to, margin,
+                arena_printf(emit->arena, "%s = %s @ %s%s", value_comment(emit, g->c), value_comment(emit, g->a),
+                             value_comment(emit, g->b), place_comment(emit, g->node)));
     for (int loop = 0; loop < g->loops; loop++) {
         const GemmLoop *l = &g->loop[loop];
         const char *name = loop_name(loop);
         if (poly_is(l->extent, 1)) continue;
-        text_add(to, "%*sfor (size_t %s = 0; %s < %s; %s++)\n", margin, "", name, name, poly_text(emit, l->extent), name);
+        text_add(to, "%*sfor (size_t %s = 0; %s < %s; %s++)\n", margin, "", name, name, poly_text(emit, l->extent),
+                 name);
         at = (Operands){moved(emit, at.a, l->a, name), moved(emit, at.b, l->b, name), moved(emit, at.c, l->c, name)};
         margin += 4;
     }
@@ -130,7 +137,9 @@ static const char *first_position(Emit *emit, const Shape *shape) {
     Shape example = *shape;
     example.dim[0] = dim_const(shape->dim[0].scale);
     const Poly *size = poly_shape(emit->arena, &example);
-    return poly_is(size, 1) ? "first" : arena_printf(emit->arena, size->count > 1 ? "first * (%s)" : "first * %s", poly_text(emit, size));
+    return poly_is(size, 1)
+               ? "first"
+               : arena_printf(emit->arena, size->count > 1 ? "first * (%s)" : "first * %s", poly_text(emit, size));
 }
 
 static void emit_draw(Emit *emit, Text *to, const Draw *draw) {
@@ -141,13 +150,13 @@ static void emit_draw(Emit *emit, Text *to, const Draw *draw) {
     if (node->attr.rand.distribution == DRAW_ORTHOGONAL) {
         const Dim columns = shape->rank ? shape->dim[shape->rank - 1] : dim_const(1);
         const Poly *rows = poly_divide(emit->arena, draw->buffer->size, poly_dim(emit->arena, columns));
-        text_add(to, "    %s(m->clock.seed, tick, %du, %s, %s, %s);\n", piece(emit, "orthogonal"), stream, poly_text(emit, rows),
-                 poly_text(emit, poly_dim(emit->arena, columns)), draw->buffer->name);
+        text_add(to, "    %s(m->clock.seed, tick, %du, %s, %s, %s);\n", piece(emit, "orthogonal"), stream,
+                 poly_text(emit, rows), poly_text(emit, poly_dim(emit->arena, columns)), draw->buffer->name);
         return;
     }
     text_add(to, "    %s(m->clock.seed, tick, %du, %s, %s, %s);\n",
-             piece(emit, node->attr.rand.distribution == DRAW_UNIFORM ? "uniform" : "normal"), stream, first_position(emit, shape),
-             poly_text(emit, draw->buffer->size), draw->buffer->name);
+             piece(emit, node->attr.rand.distribution == DRAW_UNIFORM ? "uniform" : "normal"), stream,
+             first_position(emit, shape), poly_text(emit, draw->buffer->size), draw->buffer->name);
 }
 
 /* ── pointers ─────────────────────────────────────────────────────────────────────────────── */
@@ -176,7 +185,8 @@ static void emit_pointers(Emit *emit, Text *to, const Program *program, const Ac
     for (int i = 0; i < program->buffers.count; i++) {
         const Buffer *buffer = program->buffers.items[i];
         if (buffer->kind == BUFFER_INPUT || buffer->kind == BUFFER_OUTPUT || !mentions(body, buffer->name)) continue;
-        text_add(to, "    %sfloat *const %s = %s;\n", written_in(accesses, buffer) ? "" : "const ", buffer->name, buffer_place(emit, buffer));
+        text_add(to, "    %sfloat *const %s = %s;\n", written_in(accesses, buffer) ? "" : "const ", buffer->name,
+                 buffer_place(emit, buffer));
     }
 }
 
@@ -188,7 +198,8 @@ bool program_draws(const Program *program, int part) {
     return false;
 }
 
-static void emit_step(Emit *emit, Text *kernels, Text *body, const Program *program, const char *name, const Step *step, int *number) {
+static void emit_step(Emit *emit, Text *kernels, Text *body, const Program *program, const char *name, const Step *step,
+                      int *number) {
     switch (step->kind) {
     case STEP_GEMM: emit_gemm_step(emit, body, &step->gemm); break;
     case STEP_CONV: emit_conv(emit, body, &step->conv); break;
@@ -200,14 +211,16 @@ static void emit_step(Emit *emit, Text *kernels, Text *body, const Program *prog
     case STEP_LOOP:
         comment_loops(emit, body, step, 4);
         comment_loops(emit, kernels, step, 0);
-        const char *call = emit_kernel(emit, kernels, arena_printf(emit->arena, "loop_%s_%d", name + strlen("run_"), ++*number), step);
+        const char *call =
+            emit_kernel(emit, kernels, arena_printf(emit->arena, "loop_%s_%d", name + strlen("run_"), ++*number), step);
         add_statement(body, 4, call);
     }
 }
 
 static const Buffer *buffer_of_port(const Program *program, BufferKind kind, const Port *port) {
     for (int i = 0; i < program->buffers.count; i++)
-        if (program->buffers.items[i]->kind == kind && program->buffers.items[i]->port == port) return program->buffers.items[i];
+        if (program->buffers.items[i]->kind == kind && program->buffers.items[i]->port == port)
+            return program->buffers.items[i];
     return NULL;
 }
 
@@ -220,7 +233,8 @@ static void add_ports(const Program *program, Text *parameters) {
     }
     for (int i = 0; i < entry->roots.count; i++)
         if (entry->roots.items[i].kind == ROOT_OUTPUT)
-            text_add(parameters, ", float *%s", buffer_of_port(program, BUFFER_OUTPUT, entry->roots.items[i].port)->name);
+            text_add(parameters, ", float *%s",
+                     buffer_of_port(program, BUFFER_OUTPUT, entry->roots.items[i].port)->name);
 }
 
 static void emit_unused(Text *to, const char *parameters, const char *body) {
@@ -252,12 +266,14 @@ static void emit_part(Emit *emit, Text *to, const Program *program, int part, co
     text_add(to, " {\n%s", pointers.length ? pointers.bytes : "");
     if (mentions(body.bytes, "clock"))
         text_add(to, "    const %s_clock *const clock = &m->clock;\n", emit->options->standalone ? emit->name : "gdl");
-    emit_unused(to, parameters.bytes, arena_printf(emit->arena, "%s%s", pointers.length ? pointers.bytes : "", body.bytes));
+    emit_unused(to, parameters.bytes,
+                arena_printf(emit->arena, "%s%s", pointers.length ? pointers.bytes : "", body.bytes));
     text_add(to, "\n%s}\n\n", body.bytes);
 }
 
 void emit_program(Emit *emit, Text *to, const Program *program) {
     const bool phase = program->entry->kind == ENTRY_PHASE;
-    emit_part(emit, to, program, PART_BACKWARD, arena_printf(emit->arena, "run_%s%s", program->name, phase ? "_backward" : ""));
+    emit_part(emit, to, program, PART_BACKWARD,
+              arena_printf(emit->arena, "run_%s%s", program->name, phase ? "_backward" : ""));
     if (phase) emit_part(emit, to, program, PART_UPDATE, arena_printf(emit->arena, "run_%s_update", program->name));
 }

@@ -33,7 +33,8 @@ static void scalar_accesses(Arena *arena, const Scalar *s, AccessList *list) {
 void statement_accesses(Arena *arena, const Statement *statement, AccessList *list) {
     scalar_accesses(arena, statement->value, list);
     index_accesses(arena, statement->at, list);
-    if (statement->stored) LIST_PUSH(arena, list, ((Access){.buffer = statement->buffer, .at = statement->at, .writes = true}));
+    if (statement->stored)
+        LIST_PUSH(arena, list, ((Access){.buffer = statement->buffer, .at = statement->at, .writes = true}));
 }
 
 void step_accesses(Arena *arena, const Step *step, AccessList *list) {

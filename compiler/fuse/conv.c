@@ -9,16 +9,20 @@
 
 /* The tensor that a convolution's operand is read from: a kernel may be turned around and transposed on the way. */
 const Node *conv_operand(const Node *node) {
-    while (node->op == OP_PERMUTE || node->op == OP_RESHAPE || node->op == OP_FLIP || node->op == OP_STOP) node = node->in[0];
+    while (node->op == OP_PERMUTE || node->op == OP_RESHAPE || node->op == OP_FLIP || node->op == OP_STOP)
+        node = node->in[0];
     return node;
 }
 
-static bool is_kernel_gradient(const Node *conv) { return !dim_is_const(conv->in[0]->shape.dim[conv->attr.conv.spatial + 1]); }
+static bool is_kernel_gradient(const Node *conv) {
+    return !dim_is_const(conv->in[0]->shape.dim[conv->attr.conv.spatial + 1]);
+}
 
 static int count_users(const Fuse *fuse, const Node *node) {
     int users = 0;
     for (int i = node->id + 1; i < fuse->entry->graph->nodes.count; i++)
-        for (int k = 0; fuse->live[i] && k < fuse->entry->graph->nodes.items[i]->arity; k++) users += fuse->entry->graph->nodes.items[i]->in[k] == node;
+        for (int k = 0; fuse->live[i] && k < fuse->entry->graph->nodes.items[i]->arity; k++)
+            users += fuse->entry->graph->nodes.items[i]->in[k] == node;
     for (int i = 0; i < fuse->entry->roots.count; i++) users += fuse->entry->roots.items[i].value == node;
     return users;
 }
@@ -43,7 +47,8 @@ static ConvForm form_of(const Node *node, const Node *result) {
 /* The distances between neighbours along each axis of a view, and where it starts; false where they are not constant. */
 static bool view_of(Fuse *fuse, const Node *node, ConvOperand *operand) {
     const Index *at[MAX_RANK];
-    for (int axis = 0; axis < node->shape.rank; axis++) at[axis] = index_loop(fuse->arena, axis, poly_dim(fuse->arena, node->shape.dim[axis]));
+    for (int axis = 0; axis < node->shape.rank; axis++)
+        at[axis] = index_loop(fuse->arena, axis, poly_dim(fuse->arena, node->shape.dim[axis]));
     const Scalar *value = scalar_at(fuse, node, at);
     if (value->kind != SCALAR_LOAD || !index_affine(value->load.at)) return false;
     if (value->load.buffer->kind == BUFFER_INPUT && value->load.buffer->port->classes > 0) return false; /* integers */
@@ -65,7 +70,8 @@ static ConvOperand read_view(Fuse *fuse, const Node *node, const uint8_t *order,
 }
 
 /* In place where the distances are constant and `fits`, else packed in the order given. */
-static ConvOperand read_operand(Fuse *fuse, const Node *node, const uint8_t *order, bool (*fits)(const Node *, const ConvOperand *), int part) {
+static ConvOperand read_operand(Fuse *fuse, const Node *node, const uint8_t *order,
+                                bool (*fits)(const Node *, const ConvOperand *), int part) {
     ConvOperand operand = { 0 };
     if (view_of(fuse, node, &operand) && fits(node, &operand)) return operand;
     return read_view(fuse, node, order, part);
@@ -83,15 +89,20 @@ static bool lie_as_one(const Node *node, const ConvOperand *operand, int first, 
 static bool fits_always(const Node *node, const ConvOperand *operand) { return node && operand; }
 
 /* [space, channels] of one image as a packed matrix. */
-static bool fits_image(const Node *node, const ConvOperand *operand) { return lie_as_one(node, operand, 1, node->shape.rank, 1); }
+static bool fits_image(const Node *node, const ConvOperand *operand) {
+    return lie_as_one(node, operand, 1, node->shape.rank, 1);
+}
 
 /* [k..., in] by [out], packed. */
-static bool fits_kernel(const Node *node, const ConvOperand *operand) { return lie_as_one(node, operand, 0, node->shape.rank, 1); }
+static bool fits_kernel(const Node *node, const ConvOperand *operand) {
+    return lie_as_one(node, operand, 0, node->shape.rank, 1);
+}
 
 /* Of one example (the channels of the node): [positions] by [out], packed. */
 static bool fits_gradient(const Node *node, const ConvOperand *operand) {
     const int channels = node->shape.rank - 2;
-    return lie_as_one(node, operand, channels + 1, channels + 2, 1) && lie_as_one(node, operand, 0, channels, node->shape.dim[channels + 1].base);
+    return lie_as_one(node, operand, channels + 1, channels + 2, 1) &&
+           lie_as_one(node, operand, 0, channels, node->shape.dim[channels + 1].base);
 }
 
 static int64_t positions(const Shape *shape, int first, int count) {
@@ -104,8 +115,10 @@ static Buffer *columns_buffer(Fuse *fuse, const Node *node, ConvForm form) {
     const int spatial = node->attr.conv.spatial;
     const Shape *x = &node->in[0]->shape, *kernel = &node->in[1]->shape, *out = &node->shape;
     int64_t rows = positions(out, 1, spatial), columns = positions(kernel, 0, spatial + 1);
-    if (form == CONV_SCATTER) rows = positions(x, 1, spatial), columns = positions(kernel, 0, spatial) * out->dim[spatial + 1].base;
-    if (form >= CONV_KERNEL) rows = positions(kernel, 0, spatial), columns = x->dim[0].base * positions(out, 1, spatial);
+    if (form == CONV_SCATTER)
+        rows = positions(x, 1, spatial), columns = positions(kernel, 0, spatial) * out->dim[spatial + 1].base;
+    if (form >= CONV_KERNEL)
+        rows = positions(kernel, 0, spatial), columns = x->dim[0].base * positions(out, 1, spatial);
     const Shape shape = { 2, { dim_const(rows), dim_const(columns) } };
     return buffer_new(fuse, BUFFER_TEMPORARY, "columns", &shape);
 }
@@ -130,7 +143,8 @@ void lower_conv(Fuse *fuse, const Node *node, const Node *result, int part) {
     step->conv = (Conv){ .form = form, .node = node, .out = fuse->stored[result->id] };
     step->conv.x = read_operand(fuse, x, x_order, form == CONV_SCATTER ? fits_image : fits_always, part);
     step->conv.kernel = form == CONV_SCATTER ? read_view(fuse, kernel, kernel_order, part)
-                                             : read_operand(fuse, kernel, kernel_order, form >= CONV_KERNEL ? fits_gradient : fits_kernel, part);
+                                             : read_operand(fuse, kernel, kernel_order,
+                                                            form >= CONV_KERNEL ? fits_gradient : fits_kernel, part);
     step->conv.columns = columns_buffer(fuse, node, form);
     append_step(fuse, &fuse->program->part[part], step);
 }

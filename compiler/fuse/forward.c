@@ -44,7 +44,8 @@ static const Scalar *forward_scalar(Fuse *fuse, const Scalar *scalar, const Stat
 static void known_after(Arena *arena, const Step *step, int depth, StatementList *known) {
     if (step->kind == STEP_LOOP)
         for (int i = 0; i < step->loop.body.count; i++) known_after(arena, step->loop.body.items[i], depth, known);
-    else if (step->kind == STEP_STATEMENT && statement_in_register(step->statement) && statement_register(step->statement) == depth)
+    else if (step->kind == STEP_STATEMENT && statement_in_register(step->statement) &&
+             statement_register(step->statement) == depth)
         LIST_PUSH(arena, known, step->statement);
 }
 
@@ -76,7 +77,8 @@ static void drop_stores(const StepList *steps) {
     for (int i = 0; i < steps->count; i++) {
         Step *step = steps->items[i];
         if (step->kind == STEP_LOOP) drop_stores(&step->loop.body);
-        if (step->kind == STEP_STATEMENT && step->statement->buffer->kind == BUFFER_TEMPORARY && !step->statement->buffer->used)
+        if (step->kind == STEP_STATEMENT && step->statement->buffer->kind == BUFFER_TEMPORARY &&
+            !step->statement->buffer->used)
             step->statement->stored = false;
     }
 }

@@ -73,8 +73,10 @@ static void lower_results(Fuse *fuse) {
         const Root *root = &fuse->entry->roots.items[i];
         if (root->kind == ROOT_ASSIGN) continue;
         Buffer *buffer = fuse->stored[root->value->id];
-        if (root->kind == ROOT_OUTPUT && buffer && buffer->kind == BUFFER_OUTPUT && buffer->port == root->port) continue;
-        buffer = buffer_new(fuse, root->kind == ROOT_REPORT ? BUFFER_REPORT : BUFFER_OUTPUT, root->name, &root->value->shape);
+        if (root->kind == ROOT_OUTPUT && buffer && buffer->kind == BUFFER_OUTPUT && buffer->port == root->port)
+            continue;
+        buffer = buffer_new(fuse, root->kind == ROOT_REPORT ? BUFFER_REPORT : BUFFER_OUTPUT, root->name,
+                            &root->value->shape);
         buffer->node = root->value;
         buffer->port = root->port;
         if (root->kind == ROOT_REPORT) buffer->place = reports++;
@@ -132,11 +134,13 @@ static void fuse_stage(Context *context, const Module *module, int index, Progra
     const Stage *stage = module->stages.items[index];
     for (int i = 0; i < stage->phases.count; i++) {
         const Entry *entry = stage->phases.items[i].entry;
-        const char *name = stage->phases.count == 1 ? stage->name : arena_printf(context->arena, "%s_%s", stage->name, entry->name);
+        const char *name =
+            stage->phases.count == 1 ? stage->name : arena_printf(context->arena, "%s_%s", stage->name, entry->name);
         LIST_PUSH(context->arena, programs, fuse_entry(context, module, entry, name, index));
     }
-    LIST_PUSH(context->arena, programs,
-              fuse_entry(context, module, stage->evaluate, arena_printf(context->arena, "%s_evaluate", stage->name), index));
+    LIST_PUSH(
+        context->arena, programs,
+        fuse_entry(context, module, stage->evaluate, arena_printf(context->arena, "%s_evaluate", stage->name), index));
 }
 
 ProgramList fuse(Context *context, const Module *module) {

@@ -16,7 +16,8 @@ typedef struct Axes {
 } Axes;
 
 const Node *gemm_operand(const Node *node) {
-    while (node->op == OP_PERMUTE || node->op == OP_RESHAPE || node->op == OP_SLICE || node->op == OP_STOP) node = node->in[0];
+    while (node->op == OP_PERMUTE || node->op == OP_RESHAPE || node->op == OP_SLICE || node->op == OP_STOP)
+        node = node->in[0];
     return node;
 }
 
@@ -38,7 +39,8 @@ static Axes gemm_axes(Fuse *fuse, const Node *node) {
     for (int i = 0; i < dot->batch; i++)
         axes.loop_of[SIDE_A][dot->a_batch[i]] = axes.loop_of[SIDE_B][dot->b_batch[i]] =
             add_loop(fuse, &axes, a->shape.dim[dot->a_batch[i]]);
-    for (int i = 0; i < dot->contract; i++) axes.loop_of[SIDE_A][dot->a_contract[i]] = axes.loop_of[SIDE_B][dot->b_contract[i]] = MAX_RANK;
+    for (int i = 0; i < dot->contract; i++)
+        axes.loop_of[SIDE_A][dot->a_contract[i]] = axes.loop_of[SIDE_B][dot->b_contract[i]] = MAX_RANK;
     axes.rows = axes.count;
     add_free(fuse, &axes, a, SIDE_A);
     axes.columns = axes.count;
@@ -83,7 +85,8 @@ static bool readable(const Operand *operand, bool vector) {
 
 static bool in_place(Fuse *fuse, const Axes *axes, const Node *node, int side, Operand *operand) {
     const Index *at[MAX_RANK];
-    const int first = side == SIDE_A ? axes->rows : axes->columns, last = side == SIDE_A ? axes->columns : axes->contracted;
+    const int first = side == SIDE_A ? axes->rows : axes->columns,
+              last = side == SIDE_A ? axes->columns : axes->contracted;
     for (int axis = 0; axis < node->shape.rank; axis++) {
         const int loop = axes->loop_of[side][axis];
         at[axis] = index_loop(fuse->arena, loop, axes->extent[loop]);
@@ -111,7 +114,8 @@ static Operand packed(Fuse *fuse, const Axes *axes, const Node *node, int side, 
         at[i] = index_loop(fuse->arena, loop, axes->extent[loop]);
     }
     const Index *address = index_address(fuse->arena, &buffer->shape, at);
-    const int first = side == SIDE_A ? axes->rows : axes->columns, last = side == SIDE_A ? axes->columns : axes->contracted;
+    const int first = side == SIDE_A ? axes->rows : axes->columns,
+              last = side == SIDE_A ? axes->columns : axes->contracted;
     return (Operand){.buffer = buffer, .at = address, .free = distance(fuse, axes, address, first, last),
                      .contracted = distance(fuse, axes, address, axes->contracted, axes->count)};
 }
@@ -135,14 +139,23 @@ static void batch_loops(Fuse *fuse, const Axes *axes, const Operand *a, const Op
 
 void lower_gemm(Fuse *fuse, const Node *node, int part) {
     const Axes axes = gemm_axes(fuse, node);
-    const Operand a = operand(fuse, &axes, node->in[0], SIDE_A, part), b = operand(fuse, &axes, node->in[1], SIDE_B, part);
+    const Operand a = operand(fuse, &axes, node->in[0], SIDE_A, part),
+                  b = operand(fuse, &axes, node->in[1], SIDE_B, part);
     Step *step = NEW(fuse->arena, Step);
     step->kind = STEP_GEMM;
-    step->gemm = (Gemm){
-        .a = a.buffer, .b = b.buffer, .c = fuse->stored[node->id], .a_start = a.at->constant, .b_start = b.at->constant,
-        .m = extent_of(fuse, &axes, axes.rows, axes.columns), .n = extent_of(fuse, &axes, axes.columns, axes.contracted),
-        .k = extent_of(fuse, &axes, axes.contracted, axes.count), .a_m = a.free, .a_k = a.contracted, .b_k = b.contracted,
-        .b_n = b.free, .node = node};
+    step->gemm = (Gemm){.a = a.buffer,
+                        .b = b.buffer,
+                        .c = fuse->stored[node->id],
+                        .a_start = a.at->constant,
+                        .b_start = b.at->constant,
+                        .m = extent_of(fuse, &axes, axes.rows, axes.columns),
+                        .n = extent_of(fuse, &axes, axes.columns, axes.contracted),
+                        .k = extent_of(fuse, &axes, axes.contracted, axes.count),
+                        .a_m = a.free,
+                        .a_k = a.contracted,
+                        .b_k = b.contracted,
+                        .b_n = b.free,
+                        .node = node};
     batch_loops(fuse, &axes, &a, &b, &step->gemm);
     append_step(fuse, &fuse->program->part[part], step);
 }

@@ -151,7 +151,8 @@ const Index *index_div(Arena *arena, const Index *a, const Poly *by, const Poly 
     if (poly_is(by, 1)) return a;
     index_part(arena, a, by, &whole, &rest);
     if (index_within(arena, rest, by)) return whole;
-    return index_of_atom(arena, (Atom){.kind = ATOM_DIV, .depth = index_depth(a), .limit = limit, .index = a, .by = by});
+    return index_of_atom(arena,
+                         (Atom){.kind = ATOM_DIV, .depth = index_depth(a), .limit = limit, .index = a, .by = by});
 }
 
 const Index *index_mod(Arena *arena, const Index *a, const Poly *by) {

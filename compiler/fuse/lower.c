@@ -64,7 +64,8 @@ static const Scalar *task_value(Fuse *fuse, const Task *task, const Index *const
 
 static int count_divisions(Fuse *fuse, const Task *task, uint32_t joined) {
     const Loops loops = make_loops(fuse, task, joined);
-    const Scalar *address = scalar_unique(fuse, &(Scalar){.kind = SCALAR_INDEX, .index = target_address(fuse, task, loops.at)});
+    const Scalar *address =
+        scalar_unique(fuse, &(Scalar){.kind = SCALAR_INDEX, .index = target_address(fuse, task, loops.at)});
     return scalar_divisions(task_value(fuse, task, loops.at)) + scalar_divisions(address);
 }
 
@@ -82,15 +83,20 @@ static Loops choose_loops(Fuse *fuse, const Task *task) {
     uint32_t joined = 0;
     const int divisions = count_divisions(fuse, task, joined);
     for (int k = task->source->shape.rank - 2; k >= 0; k--)
-        if (may_join(fuse, task, k, joined) && count_divisions(fuse, task, joined | 1u << k) <= divisions) joined |= 1u << k;
+        if (may_join(fuse, task, k, joined) && count_divisions(fuse, task, joined | 1u << k) <= divisions)
+            joined |= 1u << k;
     return make_loops(fuse, task, joined);
 }
 
 static void lower(Fuse *fuse, const Task *task, int part) {
     const Loops loops = choose_loops(fuse, task);
     Statement *statement = NEW(fuse->arena, Statement);
-    *statement = (Statement){.kind = task->kind, .depth = loops.domain.depth, .reduced = loops.reduced, .buffer = task->buffer,
-                             .node = task->node, .stored = true};
+    *statement = (Statement){.kind = task->kind,
+                             .depth = loops.domain.depth,
+                             .reduced = loops.reduced,
+                             .buffer = task->buffer,
+                             .node = task->node,
+                             .stored = true};
     if (task->kind == STATEMENT_SCATTER) statement->reduced = (1u << loops.domain.depth) - 1;
     else if (loops.reduced == 0) statement->kind = STATEMENT_STORE;
     statement->at = target_address(fuse, task, loops.at);

@@ -41,8 +41,9 @@ static void add_accesses(Arena *arena, Step *step, const AccessList *added) {
 
 static Step *nest(Arena *arena, Statement *statement, const Domain *domain, const AccessList *added, int depth) {
     Step *step = NEW(arena, Step);
-    *step = depth == domain->depth ? (Step){.kind = STEP_STATEMENT, .statement = statement}
-                                   : (Step){.kind = STEP_LOOP, .loop = {.depth = depth, .extent = domain->extent[depth]}};
+    *step = depth == domain->depth
+                ? (Step){.kind = STEP_STATEMENT, .statement = statement}
+                : (Step){.kind = STEP_LOOP, .loop = {.depth = depth, .extent = domain->extent[depth]}};
     add_accesses(arena, step, added);
     if (step->kind == STEP_LOOP) LIST_PUSH(arena, &step->loop.body, nest(arena, statement, domain, added, depth + 1));
     return step;
@@ -55,12 +56,14 @@ static void insert_step(Arena *arena, StepList *steps, int at, Step *step) {
 }
 
 /* A number goes as early as it can, so that it stands between no loops that could share their turns. */
-static void merge_at(Fuse *fuse, StepList *steps, Statement *statement, const Domain *domain, const AccessList *added, int depth) {
+static void merge_at(Fuse *fuse, StepList *steps, Statement *statement, const Domain *domain, const AccessList *added,
+                     int depth) {
     int at = steps->count;
     for (int i = steps->count - 1; i >= 0 && (depth == 0 || depth < domain->depth); i--) {
         Step *step = steps->items[i];
         if (step->kind == STEP_LOOP && depth < domain->depth && poly_equal(step->loop.extent, domain->extent[depth]) &&
-            can_share(fuse->arena, &step->accesses, added, depth) && worth_sharing(fuse->arena, &step->accesses, added, depth)) {
+            can_share(fuse->arena, &step->accesses, added, depth) &&
+            worth_sharing(fuse->arena, &step->accesses, added, depth)) {
             add_accesses(fuse->arena, step, added);
             merge_at(fuse, &step->loop.body, statement, domain, added, depth + 1);
             return;

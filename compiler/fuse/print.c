@@ -112,12 +112,13 @@ static void print_step(Printer *printer, const Step *step) {
     case STEP_CONV: {
         static const char *const forms[] = {"gather", "scatter", "kernel", "weights"};
         const Conv *conv = &step->conv;
-        text_add(printer->to, "%*s%s = conv %s %s, %s, through %s\n", printer->margin, "", conv->out->name, conv->x.buffer->name,
-                 conv->kernel.buffer->name, forms[conv->form], conv->columns->name);
+        text_add(printer->to, "%*s%s = conv %s %s, %s, through %s\n", printer->margin, "", conv->out->name,
+                 conv->x.buffer->name, conv->kernel.buffer->name, forms[conv->form], conv->columns->name);
         break;
     }
     case STEP_DRAW:
-        text_add(printer->to, "%*s%s = draw, stream %d\n", printer->margin, "", step->draw.buffer->name, step->draw.node->attr.rand.stream);
+        text_add(printer->to, "%*s%s = draw, stream %d\n", printer->margin, "", step->draw.buffer->name,
+                 step->draw.node->attr.rand.stream);
     }
 }
 

@@ -52,8 +52,9 @@ static bool scalar_equal(const Scalar *a, const Scalar *b) {
     case SCALAR_SIZE: return poly_equal(a->size, b->size);
     case SCALAR_CLOCK: return a->clock == b->clock;
     case SCALAR_GUARD:
-        return a->guard.yes == b->guard.yes && a->guard.no == b->guard.no && index_equal(a->guard.index, b->guard.index) &&
-               poly_equal(a->guard.low, b->guard.low) && poly_equal(a->guard.high, b->guard.high);
+        return a->guard.yes == b->guard.yes && a->guard.no == b->guard.no &&
+               index_equal(a->guard.index, b->guard.index) && poly_equal(a->guard.low, b->guard.low) &&
+               poly_equal(a->guard.high, b->guard.high);
     case SCALAR_RESULT: return a->result == b->result;
     }
     return false;
@@ -128,7 +129,8 @@ void index_split(Arena *arena, const Index *flat, int count, const Poly *const *
 
 /* The smallest runs of axes of both shapes, from the left, that hold equally many elements: index by index they are
  * flattened and split anew, and what does not change stays as it is. */
-static void index_reshape(Arena *arena, const Shape *from, const Index *const *at, const Shape *to, const Index **result) {
+static void index_reshape(Arena *arena, const Shape *from, const Index *const *at, const Shape *to,
+                          const Index **result) {
     for (int i = 0, j = 0; i < from->rank || j < to->rank;) {
         const int first_i = i, first_j = j;
         const Poly *a = poly_const(arena, 1), *b = a, *extent[MAX_RANK];
@@ -231,8 +233,9 @@ static void movement_index(Arena *arena, const Node *node, const Index *const *a
         for (int axis = 0; axis < in->rank; axis++) {
             const Poly *last = poly_add(arena, poly_dim(arena, in->dim[axis]), poly_const(arena, -1));
             const bool turned = node->attr.axes >> axis & 1;
-            inner[axis] = turned ? index_add(arena, index_const(arena, last), index_mul(arena, at[axis], poly_const(arena, -1)))
-                                 : at[axis];
+            inner[axis] =
+                turned ? index_add(arena, index_const(arena, last), index_mul(arena, at[axis], poly_const(arena, -1)))
+                       : at[axis];
         }
         break;
     default: /* STOP */
@@ -258,7 +261,8 @@ const Scalar *scalar_compute(Fuse *fuse, const Node *node, const Index *const *a
     switch (node->op) {
     case OP_CONST: return number(fuse, node->attr.value);
     case OP_IOTA: return scalar_of(fuse, (Scalar){.kind = SCALAR_INDEX, .index = at[node->attr.axis]}, node);
-    case OP_SIZE: return scalar_of(fuse, (Scalar){.kind = SCALAR_SIZE, .size = poly_dim(fuse->arena, node->attr.size)}, node);
+    case OP_SIZE:
+        return scalar_of(fuse, (Scalar){.kind = SCALAR_SIZE, .size = poly_dim(fuse->arena, node->attr.size)}, node);
     case OP_CLOCK: return scalar_of(fuse, (Scalar){.kind = SCALAR_CLOCK, .clock = node->attr.clock}, node);
     case OP_GATHER: return at_gather(fuse, node, at);
     case OP_STOP: return at_movement(fuse, node, at);

@@ -15,7 +15,14 @@ enum { CHEAP = 4 };
 static int cost_of_op(const Node *node) {
     switch (node->op) {
     case OP_RECIP: case OP_SQRT: return 4;
-    case OP_EXP: case OP_LOG: case OP_TANH: case OP_SIGMOID: case OP_SOFTPLUS: case OP_ERF: case OP_SIN: case OP_COS: return 16;
+    case OP_EXP:
+    case OP_LOG:
+    case OP_TANH:
+    case OP_SIGMOID:
+    case OP_SOFTPLUS:
+    case OP_ERF:
+    case OP_SIN:
+    case OP_COS: return 16;
     case OP_POW: return 32;
     case OP_PAD: case OP_GATHER: return 2;
     case OP_CONCAT: return node->arity;
@@ -142,7 +149,8 @@ static const Tensor *updated_parameter(const Fuse *fuse, int k) {
         const Tensor *tensor = fuse->module->tensors.items[i];
         bool assigned = false;
         for (int r = 0; r < fuse->entry->roots.count; r++)
-            assigned = assigned || (fuse->entry->roots.items[r].kind == ROOT_ASSIGN && fuse->entry->roots.items[r].target == tensor);
+            assigned = assigned || (fuse->entry->roots.items[r].kind == ROOT_ASSIGN &&
+                                    fuse->entry->roots.items[r].target == tensor);
         if (assigned && tensor->role == TENSOR_PARAM && k-- == 0) return tensor;
     }
     return NULL;
@@ -151,7 +159,8 @@ static const Tensor *updated_parameter(const Fuse *fuse, int k) {
 Buffer *buffer_of_gradient(Fuse *fuse, int k) {
     const Node *node = fuse->entry->gradients.items[k];
     const Tensor *tensor = updated_parameter(fuse, k);
-    Buffer *buffer = buffer_new(fuse, BUFFER_GRADIENT, tensor ? arena_printf(fuse->arena, "d_%s", tensor->name) : "gradient", &node->shape);
+    Buffer *buffer = buffer_new(fuse, BUFFER_GRADIENT,
+                                tensor ? arena_printf(fuse->arena, "d_%s", tensor->name) : "gradient", &node->shape);
     buffer->node = node;
     return buffer;
 }
@@ -169,7 +178,8 @@ static void store_gradients(Fuse *fuse) {
 static void store_outputs(Fuse *fuse) {
     for (int i = 0; i < fuse->entry->roots.count; i++) {
         const Root *root = &fuse->entry->roots.items[i];
-        if (root->kind != ROOT_OUTPUT || fuse->stored[root->value->id] || op_info[root->value->op].class == CLASS_LEAF) continue;
+        if (root->kind != ROOT_OUTPUT || fuse->stored[root->value->id] || op_info[root->value->op].class == CLASS_LEAF)
+            continue;
         Buffer *buffer = buffer_new(fuse, BUFFER_OUTPUT, root->port->name, &root->port->shape);
         buffer->port = root->port;
         buffer->node = root->value;
@@ -179,7 +189,8 @@ static void store_outputs(Fuse *fuse) {
 
 /* "kernel" of "encoder.hidden.kernel", "v" of "autoencoder.rmsprop.v/encoder.hidden.kernel". */
 static const char *last_part(Arena *arena, const Tensor *tensor) {
-    const char *name = tensor->name, *slash = strchr(name, '/'), *end = slash ? slash : name + strlen(name), *start = end;
+    const char *name = tensor->name, *slash = strchr(name, '/'), *end = slash ? slash : name + strlen(name),
+               *start = end;
     while (start > name && start[-1] != '.') start--;
     return arena_copy(arena, start, (size_t)(end - start));
 }
@@ -188,7 +199,8 @@ static const char *last_part(Arena *arena, const Tensor *tensor) {
 static void store_assigned(Fuse *fuse) {
     for (int i = 0; i < fuse->entry->roots.count; i++) {
         const Root *root = &fuse->entry->roots.items[i];
-        if (root->kind != ROOT_ASSIGN || fuse->stored[root->value->id] || op_info[root->value->op].class == CLASS_LEAF) continue;
+        if (root->kind != ROOT_ASSIGN || fuse->stored[root->value->id] || op_info[root->value->op].class == CLASS_LEAF)
+            continue;
         const char *name = arena_printf(fuse->arena, "%s_new", last_part(fuse->arena, root->target));
         Buffer *buffer = buffer_new(fuse, BUFFER_TEMPORARY, name, &root->value->shape);
         buffer->node = root->value;
@@ -216,7 +228,8 @@ static void store_kinds(Fuse *fuse) {
             store(fuse, conv_operand(node->in[1]));
         }
         if (conv_transposed(fuse, node)) store(fuse, node);
-        if ((op_info[node->op].class == CLASS_CONTRACTION && !is_transposed(fuse, node)) || node->op == OP_RAND || node->op == OP_SCATTER_ADD || op_info[node->op].class == CLASS_REDUCTION)
+        if ((op_info[node->op].class == CLASS_CONTRACTION && !is_transposed(fuse, node)) || node->op == OP_RAND ||
+            node->op == OP_SCATTER_ADD || op_info[node->op].class == CLASS_REDUCTION)
             store(fuse, node);
     }
 }
