@@ -242,6 +242,10 @@ void parse(Context *context, int file, DeclList *declarations);
 void ast_print(Text *to, const DeclList *declarations); /* --emit ast: GDL again, one form for each tree */
 const char *operator_text(Operator op);
 
+/* ── unused.c: warnings about names ───────────────────────────────────────────────────────── */
+
+void warn_unused(Context *context, const DeclList *declarations); /* of what is named and never used */
+
 /* ── shape.c: sizes of axes ───────────────────────────────────────────────────────────────── */
 
 enum { MAX_RANK = 8 };

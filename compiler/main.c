@@ -111,6 +111,7 @@ static bool compile(Context *context, const Options *options)
         ast_print(&text, &declarations);
         return write_text(options, text.bytes, text.length);
     }
+    warn_unused(context, &declarations);
     Module *module = elaborate(context, &declarations);
     if (module == NULL)
         return false;
