@@ -6,7 +6,7 @@
 B       ?= build
 CFLAGS  ?= -O2 -g
 PREFIX  ?= /usr/local
-PART_SECONDS ?= 280
+PART_SECONDS ?= 900
 VERSION := 0.1.0
 
 PKG_CONFIG   ?= pkg-config

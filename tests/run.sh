@@ -12,7 +12,7 @@ CC=${CC:-cc}
 OPENBLAS_NUM_THREADS=1 # the parts share the processor already
 export B CC OPENBLAS_NUM_THREADS
 logs=$B/tests/log
-limit=$(command -v timeout > /dev/null && echo "timeout ${PART_SECONDS:-280}")
+limit=$(command -v timeout > /dev/null && echo "timeout ${PART_SECONDS:-900}")
 jobs=$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 
 # The parts, one a line: NAME COMMAND. The scripts come first, as they take the longest.
