@@ -48,14 +48,9 @@ static inline float support_exp(float x) {
     return p * support_from_bits((half - 256u + 127u) << 23) * support_from_bits((whole - half - 256u + 127u) << 23);
 }
 
-/*** log: select
- * x = m 2^e with m in [sqrt(1/2), sqrt(2)): a polynomial in m - 1, plus e ln 2. */
-static inline float support_log(float x) {
-    const int tiny = x < 1.17549435e-38f;
-    const uint32_t bits = support_to_bits(support_select(tiny, x * 8388608.0f, x));
-    const uint32_t offset = bits - 0x3F3504F3u;
-    const float e = (float)((int32_t)offset >> 23) - (tiny ? 23.0f : 0.0f);
-    const float f = support_from_bits((offset & 0x007FFFFFu) + 0x3F3504F3u) - 1.0f;
+/*** log_near
+ * log(1 + f) + e log(2) for f in [sqrt(1/2) - 1, sqrt(2) - 1], by a polynomial. */
+static inline float support_log_near(float f, float e) {
     const float z = f * f;
     float p = 7.0376836292e-2f;
     p = p * f - 1.1514610310e-1f;
@@ -66,17 +61,26 @@ static inline float support_log(float x) {
     p = p * f + 2.0000714765e-1f;
     p = p * f - 2.4999993993e-1f;
     p = p * f + 3.3333331174e-1f;
-    const float y = f * z * p - e * 2.12194440e-4f - 0.5f * z;
-    const float finite = f + y + e * 0.693359375f;
-    const float rest = x == 0.0f ? -INFINITY : NAN;
+    return f + (f * z * p - e * 2.12194440e-4f - 0.5f * z) + e * 0.693359375f;
+}
+
+/*** log: select log_near
+ * x = m 2^e with m in [sqrt(1/2), sqrt(2)). */
+static inline float support_log(float x) {
+    const int tiny = x < 1.17549435e-38f;
+    const uint32_t bits = support_to_bits(support_select(tiny, x * 8388608.0f, x));
+    const uint32_t offset = bits - 0x3F3504F3u;
+    const float e = (float)((int32_t)offset >> 23) - (tiny ? 23.0f : 0.0f);
+    const float m = support_from_bits((offset & 0x007FFFFFu) + 0x3F3504F3u);
+    const float rest = x == 0.0f ? -INFINITY : NAN, finite = support_log_near(m - 1.0f, e);
     return support_select(x > 3.40282347e+38f, x, support_select(x > 0.0f, finite, rest));
 }
 
-/*** log1p: log
- * log(1 + x) for x >= 0: the rounding of 1 + x is made good. */
+/*** log1p: select log_near
+ * log(1 + x) for x in 0..1: as it stands, or half of 1 + x and one log(2); both without rounding. */
 static inline float support_log1p(float x) {
-    const float u = 1.0f + x;
-    return support_log(u) + (x - (u - 1.0f)) / u;
+    const int large = x > 0.414213562f;
+    return support_log_near(support_select(large, 0.5f * x - 0.5f, x), large ? 1.0f : 0.0f);
 }
 
 /*** sqrt: select
