@@ -2,15 +2,15 @@
  *
  *     test_torch TRUTH LIBRARY NAME     the library holds the model, emitted with that name
  *
- * Every stage of the model that the file knows is run for 50 steps from the weights and batches of truth.py's formulas,
- * and every export that it knows is called once. */
+ * Every stage of the model that the file knows is run for its steps (50, or 30) from the weights and batches of truth.py's formulas,
+ * and every net and export that it knows is called once. */
 #include "../library.h"
 #include "runtime.h"
 
 #include <math.h>
 #include <stdlib.h>
 
-enum { STEPS = 50, EXAMPLES = 4, PORTS = 4, LARGEST = 1 << 16 };
+enum { EXAMPLES = 4, PORTS = 4, REPORTS = 16, PIXELS = 784, LARGEST = 1 << 16 };
 
 typedef struct Trial {
     gdl_safetensors truth;
@@ -47,9 +47,17 @@ static double unit(const char *name, size_t place) {
 }
 
 static void set_weights(const gdl_tensor *tensor, float *values) {
-    double limit = tensor->rank == 2 ? sqrt(6.0 / (double)(tensor->shape[0] + tensor->shape[1])) : 0.05;
+    const size_t *last = tensor->shape + tensor->rank, length = strlen(tensor->name);
+    double limit = tensor->rank > 1 ? sqrt(6.0 / ((double)tensor->size / (double)(last[-2] * last[-1]) * (double)(last[-2] + last[-1]))) : 0.05;
+    double middle = length > 6 && strcmp(tensor->name + length - 6, ".gamma") == 0;
     for (size_t i = 0; i < tensor->size; i++)
-        values[i] = (float)((2 * unit(tensor->name, i) - 1) * limit);
+        values[i] = (float)(middle + (2 * unit(tensor->name, i) - 1) * limit);
+}
+
+static void set_all_weights(Trial *trial) {
+    for (size_t i = 0; i < trial->model->tensors; i++)
+        if (trial->model->tensor[i].role == GDL_PARAM)
+            set_weights(&trial->model->tensor[i], gdl_values(&trial->model->tensor[i], trial->instance));
 }
 
 /* Two blurred discs on each picture. */
@@ -68,7 +76,7 @@ static void draw_image(size_t example, float *image) {
 
 /* One example of an input named x or noise. */
 static void set_example(const gdl_port *port, size_t example, float *values) {
-    if (port->size == 784) {
+    if (port->size == PIXELS) {
         draw_image(example, values);
         return;
     }
@@ -120,21 +128,34 @@ static void count(Trial *trial, bool good) { good ? trial->passed++ : trial->fai
 /* ── Training ─────────────────────────────────────────────────────────────────────────────── */
 
 static void make_inputs(Trial *trial, const gdl_stage *stage, size_t step) {
+    const size_t examples = stage->batches * stage->batch;
     for (size_t p = 0; p < stage->inputs; p++)
-        for (size_t i = 0; i < stage->batch; i++)
-            set_example(&stage->input[p], step * stage->batch + i, trial->inputs[p] + i * stage->input[p].size);
+        for (size_t i = 0; i < examples; i++)
+            set_example(&stage->input[p], step * examples + i, trial->inputs[p] + i * stage->input[p].size);
 }
 
-static bool run_steps(Trial *trial, const gdl_stage *stage, const float *losses) {
+/* The losses of the phases of all steps. */
+static bool run_steps(Trial *trial, const gdl_stage *stage, const float *losses, size_t steps) {
     bool good = true;
-    for (size_t step = 0; step < STEPS && good; step++) {
-        float report[16];
+    for (size_t step = 0; step < steps && good; step++) {
+        float report[REPORTS];
         make_inputs(trial, stage, step);
         if (stage->step(trial->instance, stage->batch, (const void *const *)trial->inputs, report) != GDL_OK)
             return false;
-        good = near(trial, stage->name, "loss", step, report[0], losses[step], 1e-4 * fabs(losses[step]));
+        for (size_t k = 0; k < stage->reports && good; k++)
+            if (stage->report[k].loss) {
+                good = near(trial, stage->name, stage->report[k].name, step, report[k], *losses, 1e-4 * fabs(*losses));
+                losses++;
+            }
     }
     return good;
+}
+
+static size_t count_losses(const gdl_stage *stage) {
+    size_t losses = 0;
+    for (size_t k = 0; k < stage->reports; k++)
+        losses += stage->report[k].loss != 0;
+    return losses;
 }
 
 /* The mean of a tensor and the mean of its squares. */
@@ -154,17 +175,15 @@ static bool same_weights(Trial *trial, const gdl_stage *stage, const gdl_tensor 
 }
 
 static void check_stage(Trial *trial, const gdl_stage *stage) {
-    size_t steps;
-    float *losses = find_truth(trial, stage->name, "losses", &steps);
+    size_t numbers, phases = count_losses(stage);
+    float *losses = find_truth(trial, stage->name, "losses", &numbers);
     if (!losses)
         return;
-    for (size_t i = 0; i < trial->model->tensors; i++)
-        if (trial->model->tensor[i].role == GDL_PARAM)
-            set_weights(&trial->model->tensor[i], gdl_values(&trial->model->tensor[i], trial->instance));
+    set_all_weights(trial);
     stage->begin(trial->instance);
-    count(trial, steps == STEPS && run_steps(trial, stage, losses));
+    count(trial, numbers >= 30 * phases && numbers % phases == 0 && run_steps(trial, stage, losses, numbers / phases));
     for (size_t i = 0; i < trial->model->tensors; i++)
-        if (trial->model->tensor[i].role == GDL_PARAM)
+        if (trial->model->tensor[i].role != GDL_OPTIMIZER)
             count(trial, same_weights(trial, stage, &trial->model->tensor[i]));
     free(losses);
 }
@@ -181,7 +200,7 @@ static void check_function(Trial *trial, const gdl_function *function) {
         bool good = function->run(trial->instance, EXAMPLES, (const void *const *)trial->inputs, &output) == GDL_OK &&
                     numbers == EXAMPLES * function->output->size;
         for (size_t i = 0; i < numbers && good; i++)
-            good = near(trial, function->name, "value", i, output[i], expected[i], 2e-6 * (0.1 + fabs(expected[i])));
+            good = near(trial, function->name, "value", i, output[i], expected[i], 2e-6 * (1 + fabs(expected[i])));
         count(trial, good);
     }
     free(expected);
@@ -230,13 +249,16 @@ static void check_initialisers(Trial *trial) {
 
 static void check_model(Trial *trial) {
     const gdl_model *model = trial->model;
-    size_t batch = model->batch > EXAMPLES ? model->batch : EXAMPLES;
+    size_t batch = model->batch > EXAMPLES ? model->batch : EXAMPLES, batches = 1;
+    for (size_t i = 0; i < model->stages; i++)
+        batches = model->stage[i].batches > batches ? model->stage[i].batches : batches;
     trial->instance = gdl_create(model, batch, 1);
     if (!trial->instance)
         abort();
     for (size_t p = 0; p < PORTS; p++)
-        trial->inputs[p] = allocate(batch * 784, sizeof(float));
+        trial->inputs[p] = allocate(batches * batch * PIXELS, sizeof(float));
     check_initialisers(trial);
+    set_all_weights(trial);
     for (size_t i = 0; i < model->functions; i++)
         check_function(trial, &model->function[i]);
     for (size_t i = 0; i < model->stages; i++)

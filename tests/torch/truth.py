@@ -47,8 +47,9 @@ def single(x):
 
 
 def weight(name, *shape):
-    limit = math.sqrt(6 / sum(shape)) if len(shape) == 2 else 0.05
-    return single((2 * units(name, 0, math.prod(shape)) - 1) * limit).reshape(shape).requires_grad_()
+    limit = math.sqrt(6 / (math.prod(shape[:-2]) * sum(shape[-2:]))) if len(shape) > 1 else 0.05
+    middle = 1 if name.endswith(".gamma") else 0
+    return single(middle + (2 * units(name, 0, math.prod(shape)) - 1) * limit).reshape(shape).requires_grad_()
 
 
 def dense(name, inputs, outputs):
@@ -236,12 +237,12 @@ def values(truth):
         truth["values/value_" + name] = value.reshape(-1).tolist()
 
 
-def write(path, truth):
+def write(path, truth, script, dtype):
     """safetensors: the length of the header, the header, the data."""
-    header, data = {"__metadata__": {"script": "tests/torch/truth.py", "torch": torch.__version__}}, b""
+    header, data = {"__metadata__": {"script": "tests/torch/" + script, "torch": torch.__version__}}, b""
     for name, numbers in truth.items():
-        packed = np.asarray(numbers, dtype="<f8").tobytes()
-        header[name] = {"dtype": "F64", "shape": [len(numbers)], "data_offsets": [len(data), len(data) + len(packed)]}
+        packed = np.asarray(numbers, dtype={"F32": "<f4", "F64": "<f8"}[dtype]).tobytes()
+        header[name] = {"dtype": dtype, "shape": [len(numbers)], "data_offsets": [len(data), len(data) + len(packed)]}
         data += packed
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)
@@ -263,7 +264,7 @@ def main():
     train(truth, "tied/with_adam", tied_weights, tied_loss, adam())
     train(truth, "vae/with_rmsprop", vae_weights, vae_loss, rmsprop(0.001))
     train(truth, "vae/with_adam", vae_weights, vae_loss, adam())
-    write(os.path.join(os.path.dirname(os.path.abspath(__file__)), "truth.safetensors"), truth)
+    write(os.path.join(os.path.dirname(os.path.abspath(__file__)), "truth.safetensors"), truth, "truth.py", "F64")
 
 
 if __name__ == "__main__":
