@@ -327,6 +327,7 @@ struct Node {
     Shape shape;
     Span span;           /* the place in the model that asked for it */
     const char *label;   /* the name the model gives this value, or NULL */
+    bool closed;         /* simplify: rules do not look into it, for it must stay what it is */
     union {              /* zeroed where unused: nodes are compared by bytes */
         double value;                                        /* CONST */
         const Port *port;                                    /* INPUT */

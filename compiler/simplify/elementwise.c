@@ -11,15 +11,15 @@ static Node *mul(Simplifier *s, Node *a, Node *b) { return simple_binary(s, OP_M
 /* ── movements out of a chain ─────────────────────────────────────────────────────────────── */
 
 /* A leaf is reshaped where it is read, so that a reshape comes out only of what is computed. */
-static bool comes_out(const Simplifier *s, const Node *x) {
-    if (x->op == OP_RESHAPE) return is(s, x, OP_RESHAPE) && x->in[0]->arity > 0;
+static bool comes_out(const Node *x) {
+    if (x->op == OP_RESHAPE) return is(x, OP_RESHAPE) && x->in[0]->arity > 0;
     if (x->op == OP_PERMUTE && x->in[0]->op == OP_CONV) return false; /* the gradient of a kernel, computed in this order */
-    return (x->op == OP_PERMUTE || x->op == OP_EXPAND || x->op == OP_FLIP) && is(s, x, x->op);
+    return (x->op == OP_PERMUTE || x->op == OP_EXPAND || x->op == OP_FLIP) && is(x, x->op);
 }
 
 /* The same movement: a node equal to `movement` but for its operand. */
-static bool moves_alike(const Simplifier *s, const Node *node, const Node *movement) {
-    if (!is(s, node, movement->op) || !shape_equal(&node->in[0]->shape, &movement->in[0]->shape)) return false;
+static bool moves_alike(const Node *node, const Node *movement) {
+    if (!is(node, movement->op) || !shape_equal(&node->in[0]->shape, &movement->in[0]->shape)) return false;
     if (movement->op == OP_EXPAND || movement->op == OP_FLIP) return node->attr.axes == movement->attr.axes;
     for (int i = 0; movement->op == OP_PERMUTE && i < node->shape.rank; i++)
         if (node->attr.order[i] != movement->attr.order[i]) return false;
@@ -32,11 +32,11 @@ static Node *move_out(Simplifier *s, Op op, Node **in, int arity) {
     Node *inner[3];
     double value;
     for (int i = 0; i < arity && !movement; i++)
-        if (!is_uniform(s, in[i], &value) && comes_out(s, in[i])) movement = in[i];
+        if (!is_uniform(in[i], &value) && comes_out(in[i])) movement = in[i];
     if (!movement) return NULL;
     for (int i = 0; i < arity; i++) {
-        if (is_uniform(s, in[i], &value)) inner[i] = graph_fill(s->graph, value, &movement->in[0]->shape);
-        else if (moves_alike(s, in[i], movement)) inner[i] = in[i]->in[0];
+        if (is_uniform(in[i], &value)) inner[i] = graph_fill(s->graph, value, &movement->in[0]->shape);
+        else if (moves_alike(in[i], movement)) inner[i] = in[i]->in[0];
         else return NULL;
     }
     return simple_movement_like(s, movement, simple_elementwise(s, op, inner));
@@ -49,14 +49,14 @@ enum { SINK_DEPTH = 6 };
 static Node *sink_reshape(Simplifier *s, Node *x, const Shape *shape, int depth) {
     double value;
     if (shape_equal(&x->shape, shape)) return x;
-    if (is_uniform(s, x, &value)) return graph_fill(s->graph, value, shape);
-    if (is(s, x, OP_RESHAPE)) return sink_reshape(s, x->in[0], shape, depth);
-    if (is(s, x, OP_EXPAND)) {
+    if (is_uniform(x, &value)) return graph_fill(s->graph, value, shape);
+    if (is(x, OP_RESHAPE)) return sink_reshape(s, x->in[0], shape, depth);
+    if (is(x, OP_EXPAND)) {
         Node *expanded = simple_reshape(s, x, shape);
-        return is(s, expanded, OP_EXPAND) ? expanded : NULL;
+        return is(expanded, OP_EXPAND) ? expanded : NULL;
     }
-    if (op_info[x->op].class == CLASS_LEAF && is(s, x, x->op)) return simple_reshape(s, x, shape);
-    if (op_info[x->op].class != CLASS_ELEMENTWISE || !is(s, x, x->op) || depth == 0) return NULL;
+    if (op_info[x->op].class == CLASS_LEAF && is(x, x->op)) return simple_reshape(s, x, shape);
+    if (op_info[x->op].class != CLASS_ELEMENTWISE || !is(x, x->op) || depth == 0) return NULL;
     Node *in[3];
     for (int i = 0; i < x->arity; i++)
         if (!(in[i] = sink_reshape(s, x->in[i], shape, depth - 1))) return NULL;
@@ -67,7 +67,7 @@ static Node *sink_reshape(Simplifier *s, Node *x, const Shape *shape, int depth)
 static Node *reshape_out(Simplifier *s, Op op, Node **in, int arity) {
     const Node *reshape = NULL;
     for (int i = 0; i < arity && !reshape; i++)
-        if (is(s, in[i], OP_RESHAPE) && in[i]->in[0]->arity > 0) reshape = in[i];
+        if (is(in[i], OP_RESHAPE) && in[i]->in[0]->arity > 0) reshape = in[i];
     if (!reshape) return NULL;
     Node *inner[3];
     for (int i = 0; i < arity; i++)
@@ -82,50 +82,50 @@ static Node *hoist(Simplifier *s, Op op, Node **in, int arity) {
 
 /* ── what is known of a value ─────────────────────────────────────────────────────────────── */
 
-static bool is_positive(const Simplifier *s, const Node *x) {
+static bool is_positive(const Node *x) {
     double value;
-    if (is_uniform(s, x, &value)) return value > 0;
-    if (!is(s, x, x->op)) return false;
+    if (is_uniform(x, &value)) return value > 0;
+    if (!is(x, x->op)) return false;
     switch (x->op) {
     case OP_EXP: case OP_SIGMOID: case OP_SOFTPLUS: case OP_SIZE: return true;
     case OP_SUM: case OP_MAX: case OP_RESHAPE: case OP_PERMUTE: case OP_EXPAND: case OP_RECIP: case OP_SQRT:
-        return is_positive(s, x->in[0]);
-    case OP_ADD: case OP_MUL: return is_positive(s, x->in[0]) && is_positive(s, x->in[1]);
+        return is_positive(x->in[0]);
+    case OP_ADD: case OP_MUL: return is_positive(x->in[0]) && is_positive(x->in[1]);
     default: return false;
     }
 }
 
 /* a or b is the negation of the other. */
-static bool are_opposite(const Simplifier *s, const Node *a, const Node *b) {
-    return (is(s, a, OP_NEG) && a->in[0] == b) || (is(s, b, OP_NEG) && b->in[0] == a);
+static bool are_opposite(const Node *a, const Node *b) {
+    return (is(a, OP_NEG) && a->in[0] == b) || (is(b, OP_NEG) && b->in[0] == a);
 }
 
 /* 1 - x: the x, or NULL. */
-static Node *one_minus(const Simplifier *s, const Node *node) {
-    if (!is(s, node, OP_ADD)) return NULL;
+static Node *one_minus(const Node *node) {
+    if (!is(node, OP_ADD)) return NULL;
     for (int i = 0; i < 2; i++)
-        if (is_value(s, node->in[i], 1) && is(s, node->in[1 - i], OP_NEG)) return node->in[1 - i]->in[0];
+        if (is_value(node->in[i], 1) && is(node->in[1 - i], OP_NEG)) return node->in[1 - i]->in[0];
     return NULL;
 }
 
 /* ── logarithms ───────────────────────────────────────────────────────────────────────────── */
 
 /* clamp(x, low, high) as the language builds it: select(x < low, low, select(high < x, high, x)). Its x, or NULL. */
-static Node *clamped(const Simplifier *s, const Node *node) {
+static Node *clamped(const Node *node) {
     double value;
-    if (!is(s, node, OP_SELECT) || !is(s, node->in[0], OP_LT) || !is_uniform(s, node->in[1], &value)) return NULL;
+    if (!is(node, OP_SELECT) || !is(node->in[0], OP_LT) || !is_uniform(node->in[1], &value)) return NULL;
     const Node *upper = node->in[2];
-    if (!is(s, upper, OP_SELECT) || !is(s, upper->in[0], OP_LT) || !is_uniform(s, upper->in[1], &value)) return NULL;
+    if (!is(upper, OP_SELECT) || !is(upper->in[0], OP_LT) || !is_uniform(upper->in[1], &value)) return NULL;
     Node *x = upper->in[2];
     return node->in[0]->in[0] == x && upper->in[0]->in[1] == x ? x : NULL;
 }
 
-static bool is_softmax(const Simplifier *s, const Node *x) {
-    if (!is(s, x, OP_MUL)) return false;
+static bool is_softmax(const Node *x) {
+    if (!is(x, OP_MUL)) return false;
     for (int i = 0; i < 2; i++) {
         const Node *scale = x->in[1 - i];
-        if (is(s, scale, OP_EXPAND)) scale = scale->in[0];
-        if (is(s, x->in[i], OP_EXP) && is(s, scale, OP_RECIP) && is(s, scale->in[0], OP_SUM)) return true;
+        if (is(scale, OP_EXPAND)) scale = scale->in[0];
+        if (is(x->in[i], OP_EXP) && is(scale, OP_RECIP) && is(scale->in[0], OP_SUM)) return true;
     }
     return false;
 }
@@ -133,21 +133,21 @@ static bool is_softmax(const Simplifier *s, const Node *x) {
 /* The logarithm of a probability needs no clamp once it is taken from the logits: like Keras, which goes back to the
  * logits of a sigmoid or softmax, this drops the clamp, and so the flat ends that the clamp would have. */
 static Node *log_of_clamped(Simplifier *s, const Node *x) {
-    Node *inner = clamped(s, x), *rest = one_minus(s, x);
-    if (inner && (is(s, inner, OP_SIGMOID) || is_softmax(s, inner))) return simple_unary(s, OP_LOG, inner);
-    inner = rest ? clamped(s, rest) : NULL;
-    if (!inner || !is(s, inner, OP_SIGMOID)) return NULL;
+    Node *inner = clamped(x), *rest = one_minus(x);
+    if (inner && (is(inner, OP_SIGMOID) || is_softmax(inner))) return simple_unary(s, OP_LOG, inner);
+    inner = rest ? clamped(rest) : NULL;
+    if (!inner || !is(inner, OP_SIGMOID)) return NULL;
     return neg(s, simple_unary(s, OP_SOFTPLUS, inner->in[0]));
 }
 
 static Node *log_of(Simplifier *s, Node *x) {
-    if (is(s, x, OP_EXP)) return x->in[0];
-    if (is(s, x, OP_SIGMOID)) return neg(s, simple_unary(s, OP_SOFTPLUS, neg(s, x->in[0])));
-    if (is(s, x, OP_RECIP) && is_positive(s, x->in[0])) return neg(s, simple_unary(s, OP_LOG, x->in[0]));
-    if (is(s, x, OP_MUL) && is_positive(s, x))
+    if (is(x, OP_EXP)) return x->in[0];
+    if (is(x, OP_SIGMOID)) return neg(s, simple_unary(s, OP_SOFTPLUS, neg(s, x->in[0])));
+    if (is(x, OP_RECIP) && is_positive(x->in[0])) return neg(s, simple_unary(s, OP_LOG, x->in[0]));
+    if (is(x, OP_MUL) && is_positive(x))
         return add(s, simple_unary(s, OP_LOG, x->in[0]), simple_unary(s, OP_LOG, x->in[1]));
-    Node *rest = one_minus(s, x);
-    if (rest && is(s, rest, OP_SIGMOID)) return neg(s, simple_unary(s, OP_SOFTPLUS, rest->in[0]));
+    Node *rest = one_minus(x);
+    if (rest && is(rest, OP_SIGMOID)) return neg(s, simple_unary(s, OP_SOFTPLUS, rest->in[0]));
     return log_of_clamped(s, x);
 }
 
@@ -155,18 +155,18 @@ static Node *log_of(Simplifier *s, Node *x) {
 
 static Node *neg_of(Simplifier *s, Node *x) {
     double value;
-    if (is(s, x, OP_NEG)) return x->in[0];
-    for (int i = 0; is(s, x, OP_MUL) && i < 2; i++)
-        if (is_uniform(s, x->in[i], &value)) return mul(s, fill_like(s, -value, x), x->in[1 - i]);
-    if (is(s, x, OP_SELECT) && (is_value(s, x->in[1], 0) || is_value(s, x->in[2], 0)))
+    if (is(x, OP_NEG)) return x->in[0];
+    for (int i = 0; is(x, OP_MUL) && i < 2; i++)
+        if (is_uniform(x->in[i], &value)) return mul(s, fill_like(s, -value, x), x->in[1 - i]);
+    if (is(x, OP_SELECT) && (is_value(x->in[1], 0) || is_value(x->in[2], 0)))
         return simple_select(s, x->in[0], neg(s, x->in[1]), neg(s, x->in[2]));
     return NULL;
 }
 
 static Node *recip_of(Simplifier *s, Node *x) {
-    if (is(s, x, OP_RECIP)) return x->in[0];
-    if (is(s, x, OP_EXP)) return simple_unary(s, OP_EXP, neg(s, x->in[0]));
-    if (is(s, x, OP_NEG)) return neg(s, simple_unary(s, OP_RECIP, x->in[0]));
+    if (is(x, OP_RECIP)) return x->in[0];
+    if (is(x, OP_EXP)) return simple_unary(s, OP_EXP, neg(s, x->in[0]));
+    if (is(x, OP_NEG)) return neg(s, simple_unary(s, OP_RECIP, x->in[0]));
     return NULL;
 }
 
@@ -175,15 +175,15 @@ static Node *unary_rule(Simplifier *s, Op op, Node *x) {
     case OP_NEG: return neg_of(s, x);
     case OP_RECIP: return recip_of(s, x);
     case OP_LOG: return log_of(s, x);
-    case OP_ABS: return is(s, x, OP_NEG) ? simple_unary(s, OP_ABS, x->in[0]) : is(s, x, OP_ABS) || is_positive(s, x) ? x : NULL;
-    case OP_COS: return is(s, x, OP_NEG) ? simple_unary(s, OP_COS, x->in[0]) : NULL;
+    case OP_ABS: return is(x, OP_NEG) ? simple_unary(s, OP_ABS, x->in[0]) : is(x, OP_ABS) || is_positive(x) ? x : NULL;
+    case OP_COS: return is(x, OP_NEG) ? simple_unary(s, OP_COS, x->in[0]) : NULL;
     default: return NULL;
     }
 }
 
 Node *simple_unary(Simplifier *s, Op op, Node *x) {
     double value;
-    if (is_uniform(s, x, &value)) return fill_like(s, op_info[op].evaluate(value, 0, 0), x);
+    if (is_uniform(x, &value)) return fill_like(s, op_info[op].evaluate(value, 0, 0), x);
     Node *simple = hoist(s, op, &x, 1);
     if (!simple) simple = unary_rule(s, op, x);
     return simple ? simple : graph_unary(s->graph, op, x);
@@ -193,21 +193,21 @@ Node *simple_unary(Simplifier *s, Op op, Node *x) {
 
 /* select(c, a, 0) + select(c, 0, b) is select(c, a, b): how the two sides of a select's gradient meet. */
 static Node *add_selects(Simplifier *s, Node *a, Node *b) {
-    if (!is(s, a, OP_SELECT) || !is(s, b, OP_SELECT) || a->in[0] != b->in[0]) return NULL;
-    if (is_value(s, a->in[2], 0) && is_value(s, b->in[1], 0)) return simple_select(s, a->in[0], a->in[1], b->in[2]);
-    if (is_value(s, a->in[1], 0) && is_value(s, b->in[2], 0)) return simple_select(s, a->in[0], b->in[1], a->in[2]);
+    if (!is(a, OP_SELECT) || !is(b, OP_SELECT) || a->in[0] != b->in[0]) return NULL;
+    if (is_value(a->in[2], 0) && is_value(b->in[1], 0)) return simple_select(s, a->in[0], a->in[1], b->in[2]);
+    if (is_value(a->in[1], 0) && is_value(b->in[2], 0)) return simple_select(s, a->in[0], b->in[1], a->in[2]);
     return NULL;
 }
 
 /* t softplus(-x) + (1 - t) softplus(x) is softplus(x) - t x: binary cross-entropy from logits. */
 static Node *add_cross_entropy(Simplifier *s, Node *a, Node *b) {
-    if (!is(s, a, OP_MUL) || !is(s, b, OP_MUL)) return NULL;
+    if (!is(a, OP_MUL) || !is(b, OP_MUL)) return NULL;
     for (int i = 0; i < 4; i++) {
         Node *t = a->in[i & 1], *at_t = a->in[1 - (i & 1)], *rest = b->in[i >> 1], *at_rest = b->in[1 - (i >> 1)];
-        if (one_minus(s, rest) != t || !is(s, at_t, OP_SOFTPLUS) || !is(s, at_rest, OP_SOFTPLUS)) continue;
+        if (one_minus(rest) != t || !is(at_t, OP_SOFTPLUS) || !is(at_rest, OP_SOFTPLUS)) continue;
         Node *x = at_rest->in[0], *minus_x = at_t->in[0];
-        if (!are_opposite(s, x, minus_x)) continue;
-        if (is(s, x, OP_NEG)) return add(s, at_rest, mul(s, t, minus_x));
+        if (!are_opposite(x, minus_x)) continue;
+        if (is(x, OP_NEG)) return add(s, at_rest, mul(s, t, minus_x));
         return add(s, at_rest, neg(s, mul(s, t, x)));
     }
     return NULL;
@@ -215,12 +215,12 @@ static Node *add_cross_entropy(Simplifier *s, Node *a, Node *b) {
 
 static Node *add_rule(Simplifier *s, Node *a, Node *b) {
     double constant, inner;
-    if (is_value(s, a, 0)) return b;
+    if (is_value(a, 0)) return b;
     if (a == b) return mul(s, fill_like(s, 2, a), a);
-    if (are_opposite(s, a, b)) return fill_like(s, 0, a);
-    if (is(s, a, OP_NEG) && is(s, b, OP_NEG)) return neg(s, add(s, a->in[0], b->in[0]));
-    for (int i = 0; is_uniform(s, a, &constant) && is(s, b, OP_ADD) && i < 2; i++)
-        if (is_uniform(s, b->in[i], &inner)) return add(s, fill_like(s, constant + inner, b), b->in[1 - i]);
+    if (are_opposite(a, b)) return fill_like(s, 0, a);
+    if (is(a, OP_NEG) && is(b, OP_NEG)) return neg(s, add(s, a->in[0], b->in[0]));
+    for (int i = 0; is_uniform(a, &constant) && is(b, OP_ADD) && i < 2; i++)
+        if (is_uniform(b->in[i], &inner)) return add(s, fill_like(s, constant + inner, b), b->in[1 - i]);
     Node *simple = add_selects(s, a, b);
     if (!simple) simple = add_cross_entropy(s, a, b);
     return simple ? simple : add_cross_entropy(s, b, a);
@@ -231,10 +231,10 @@ static Node *add_rule(Simplifier *s, Node *a, Node *b) {
 /* A factor goes into the arm of a select whose other arm is 0, so that what the untaken arm would multiply to, be it
  * infinite, never comes to be. */
 static Node *mul_select(Simplifier *s, Node *select, Node *factor) {
-    if (!is(s, select, OP_SELECT)) return NULL;
+    if (!is(select, OP_SELECT)) return NULL;
     Node *condition = select->in[0], *yes = select->in[1], *no = select->in[2];
-    if (is_value(s, no, 0)) return simple_select(s, condition, mul(s, yes, factor), no);
-    if (is_value(s, yes, 0)) return simple_select(s, condition, yes, mul(s, no, factor));
+    if (is_value(no, 0)) return simple_select(s, condition, mul(s, yes, factor), no);
+    if (is_value(yes, 0)) return simple_select(s, condition, yes, mul(s, no, factor));
     return NULL;
 }
 
@@ -243,39 +243,39 @@ static Node *mul_constant(Simplifier *s, double constant, Node *x) {
     if (constant == 0) return fill_like(s, 0, x);
     if (constant == 1) return x;
     if (constant == -1) return neg(s, x);
-    if (is(s, x, OP_NEG)) return mul(s, fill_like(s, -constant, x), x->in[0]);
-    for (int i = 0; is(s, x, OP_MUL) && i < 2; i++)
-        if (is_uniform(s, x->in[i], &inner)) return mul(s, fill_like(s, constant * inner, x), x->in[1 - i]);
-    if (is(s, x, OP_SELECT) && is_uniform(s, x->in[1], &inner) && is_uniform(s, x->in[2], &inner))
+    if (is(x, OP_NEG)) return mul(s, fill_like(s, -constant, x), x->in[0]);
+    for (int i = 0; is(x, OP_MUL) && i < 2; i++)
+        if (is_uniform(x->in[i], &inner)) return mul(s, fill_like(s, constant * inner, x), x->in[1 - i]);
+    if (is(x, OP_SELECT) && is_uniform(x->in[1], &inner) && is_uniform(x->in[2], &inner))
         return simple_select(s, x->in[0], mul(s, fill_like(s, constant, x), x->in[1]), mul(s, fill_like(s, constant, x), x->in[2]));
     return NULL;
 }
 
 /* The same number for every element, known now or at run time. */
-static bool is_scalar(const Simplifier *s, const Node *x) {
-    return x->shape.rank > 0 && is(s, x, OP_EXPAND) && x->in[0]->shape.rank == 0;
+static bool is_scalar(const Node *x) {
+    return x->shape.rank > 0 && is(x, OP_EXPAND) && x->in[0]->shape.rank == 0;
 }
 
 /* Numbers that multiply a tensor are multiplied with each other first. */
 static Node *mul_scalars(Simplifier *s, Node *scalar, Node *x) {
-    for (int i = 0; is_scalar(s, scalar) && !is_scalar(s, x) && is(s, x, OP_MUL) && i < 2; i++)
-        if (is_scalar(s, x->in[i])) return mul(s, mul(s, scalar, x->in[i]), x->in[1 - i]);
+    for (int i = 0; is_scalar(scalar) && !is_scalar(x) && is(x, OP_MUL) && i < 2; i++)
+        if (is_scalar(x->in[i])) return mul(s, mul(s, scalar, x->in[i]), x->in[1 - i]);
     return NULL;
 }
 
-static bool is_reciprocal(const Simplifier *s, const Node *a, const Node *b) { return is(s, b, OP_RECIP) && b->in[0] == a; }
+static bool is_reciprocal(const Node *a, const Node *b) { return is(b, OP_RECIP) && b->in[0] == a; }
 
 static Node *mul_rule(Simplifier *s, Node *a, Node *b) {
     double constant;
-    if (is_uniform(s, a, &constant)) {
+    if (is_uniform(a, &constant)) {
         Node *simple = mul_constant(s, constant, b);
         if (simple) return simple;
     }
-    if (is(s, a, OP_NEG)) return neg(s, mul(s, a->in[0], b));
-    if (is(s, b, OP_NEG)) return neg(s, mul(s, a, b->in[0]));
-    if (is_reciprocal(s, a, b) && is_positive(s, a)) return fill_like(s, 1, a);
-    if (is_reciprocal(s, b, a) && is_positive(s, b)) return fill_like(s, 1, a);
-    if (a == b && is(s, a, OP_SQRT) && is_positive(s, a->in[0])) return a->in[0];
+    if (is(a, OP_NEG)) return neg(s, mul(s, a->in[0], b));
+    if (is(b, OP_NEG)) return neg(s, mul(s, a, b->in[0]));
+    if (is_reciprocal(a, b) && is_positive(a)) return fill_like(s, 1, a);
+    if (is_reciprocal(b, a) && is_positive(b)) return fill_like(s, 1, a);
+    if (a == b && is(a, OP_SQRT) && is_positive(a->in[0])) return a->in[0];
     Node *simple = mul_scalars(s, a, b);
     if (!simple) simple = mul_scalars(s, b, a);
     if (!simple) simple = mul_select(s, a, b);
@@ -286,8 +286,8 @@ static Node *mul_rule(Simplifier *s, Node *a, Node *b) {
 
 static Node *pow_rule(Simplifier *s, Node *x, Node *exponent) {
     double p, base;
-    if (is_uniform(s, x, &base) && base > 0) return simple_unary(s, OP_EXP, mul(s, fill_like(s, log(base), x), exponent));
-    if (!is_uniform(s, exponent, &p)) return NULL;
+    if (is_uniform(x, &base) && base > 0) return simple_unary(s, OP_EXP, mul(s, fill_like(s, log(base), x), exponent));
+    if (!is_uniform(exponent, &p)) return NULL;
     if (p == 0) return fill_like(s, 1, x);
     if (p == 1) return x;
     if (p == 0.5) return simple_unary(s, OP_SQRT, x);
@@ -299,7 +299,7 @@ static Node *pow_rule(Simplifier *s, Node *x, Node *exponent) {
 
 static Node *binary_rule(Simplifier *s, Op op, Node *a, Node *b) {
     double constant;
-    if ((op == OP_ADD || op == OP_MUL) && is_uniform(s, b, &constant)) { Node *swap = a; a = b; b = swap; }
+    if ((op == OP_ADD || op == OP_MUL) && is_uniform(b, &constant)) { Node *swap = a; a = b; b = swap; }
     switch (op) {
     case OP_ADD: return add_rule(s, a, b);
     case OP_MUL: return mul_rule(s, a, b);
@@ -310,7 +310,7 @@ static Node *binary_rule(Simplifier *s, Op op, Node *a, Node *b) {
 
 Node *simple_binary(Simplifier *s, Op op, Node *a, Node *b) {
     double x, y;
-    if (is_uniform(s, a, &x) && is_uniform(s, b, &y)) return fill_like(s, op_info[op].evaluate(x, y, 0), a);
+    if (is_uniform(a, &x) && is_uniform(b, &y)) return fill_like(s, op_info[op].evaluate(x, y, 0), a);
     Node *in[] = { a, b };
     Node *simple = hoist(s, op, in, 2);
     if (!simple) simple = binary_rule(s, op, a, b);
@@ -321,10 +321,10 @@ Node *simple_binary(Simplifier *s, Op op, Node *a, Node *b) {
 
 Node *simple_select(Simplifier *s, Node *condition, Node *yes, Node *no) {
     double value;
-    if (is_uniform(s, condition, &value)) return value != 0 ? yes : no;
+    if (is_uniform(condition, &value)) return value != 0 ? yes : no;
     if (yes == no) return yes;
-    if (is(s, yes, OP_SELECT) && yes->in[0] == condition) return simple_select(s, condition, yes->in[1], no);
-    if (is(s, no, OP_SELECT) && no->in[0] == condition) return simple_select(s, condition, yes, no->in[2]);
+    if (is(yes, OP_SELECT) && yes->in[0] == condition) return simple_select(s, condition, yes->in[1], no);
+    if (is(no, OP_SELECT) && no->in[0] == condition) return simple_select(s, condition, yes, no->in[2]);
     Node *in[] = { condition, yes, no };
     Node *simple = hoist(s, OP_SELECT, in, 3);
     return simple ? simple : graph_select(s->graph, condition, yes, no);

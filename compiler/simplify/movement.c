@@ -55,9 +55,9 @@ static Node *reshape_of_expand(Simplifier *s, Node *x, const Shape *shape) {
 
 Node *simple_reshape(Simplifier *s, Node *x, const Shape *shape) {
     double value;
-    if (is_uniform(s, x, &value)) return graph_fill(s->graph, value, shape);
-    if (is(s, x, OP_RESHAPE)) return simple_reshape(s, x->in[0], shape);
-    if (is(s, x, OP_EXPAND)) {
+    if (is_uniform(x, &value)) return graph_fill(s->graph, value, shape);
+    if (is(x, OP_RESHAPE)) return simple_reshape(s, x->in[0], shape);
+    if (is(x, OP_EXPAND)) {
         Node *expanded = reshape_of_expand(s, x, shape);
         if (expanded) return expanded;
     }
@@ -99,13 +99,13 @@ static Node *permute_of_dot(Simplifier *s, Node *x, const uint8_t *order) {
 }
 
 Node *simple_permute(Simplifier *s, Node *x, const uint8_t *order) {
-    if (is(s, x, OP_PERMUTE)) {
+    if (is(x, OP_PERMUTE)) {
         uint8_t both[MAX_RANK] = { 0 };
         for (int i = 0; i < x->shape.rank; i++) both[i] = x->attr.order[order[i]];
         return simple_permute(s, x->in[0], both);
     }
-    if (is(s, x, OP_EXPAND)) return permute_of_expand(s, x, order);
-    if (is(s, x, OP_DOT)) {
+    if (is(x, OP_EXPAND)) return permute_of_expand(s, x, order);
+    if (is(x, OP_DOT)) {
         Node *product = permute_of_dot(s, x, order);
         if (product) return product;
     }
@@ -115,7 +115,7 @@ Node *simple_permute(Simplifier *s, Node *x, const uint8_t *order) {
 /* ── expand ───────────────────────────────────────────────────────────────────────────────── */
 
 Node *simple_expand(Simplifier *s, Node *x, const Shape *shape, uint32_t axes) {
-    if (!is(s, x, OP_EXPAND)) return graph_expand(s->graph, x, shape, axes);
+    if (!is(x, OP_EXPAND)) return graph_expand(s->graph, x, shape, axes);
     uint32_t all = axes;
     for (int i = 0, inner = 0; i < shape->rank; i++) {
         if (axes >> i & 1) continue;
@@ -169,9 +169,9 @@ static Node *slice_of_concat(Node *x, const Dim *start, const Dim *size, const i
 }
 
 Node *simple_slice(Simplifier *s, Node *x, const Dim *start, const Dim *size, const int64_t *step) {
-    if (is(s, x, OP_SLICE)) return slice_of_slice(s, x, start, size, step);
-    if (is(s, x, OP_EXPAND)) return slice_of_expand(s, x, start, size, step);
-    if (is(s, x, OP_CONCAT)) {
+    if (is(x, OP_SLICE)) return slice_of_slice(s, x, start, size, step);
+    if (is(x, OP_EXPAND)) return slice_of_expand(s, x, start, size, step);
+    if (is(x, OP_CONCAT)) {
         Node *part = slice_of_concat(x, start, size, step);
         if (part) return part;
     }
@@ -180,8 +180,8 @@ Node *simple_slice(Simplifier *s, Node *x, const Dim *start, const Dim *size, co
 
 Node *simple_pad(Simplifier *s, Node *x, const Dim *low, const Dim *high) {
     Node *padded = graph_pad(s->graph, x, low, high);
-    if (is_value(s, x, 0)) return fill_like(s, 0, padded);
-    if (padded == x || !is(s, x, OP_PAD)) return padded;
+    if (is_value(x, 0)) return fill_like(s, 0, padded);
+    if (padded == x || !is(x, OP_PAD)) return padded;
     Dim lows[MAX_RANK] = { { 0 } }, highs[MAX_RANK] = { { 0 } };
     for (int i = 0; i < x->shape.rank; i++) {
         lows[i] = dim_add(low[i], x->attr.pad.low[i]);
@@ -192,9 +192,9 @@ Node *simple_pad(Simplifier *s, Node *x, const Dim *low, const Dim *high) {
 
 Node *simple_flip(Simplifier *s, Node *x, uint32_t axes) {
     double value;
-    if (is_uniform(s, x, &value)) return x;
-    if (is(s, x, OP_FLIP)) return graph_flip(s->graph, x->in[0], axes ^ x->attr.axes);
-    if (is(s, x, OP_PERMUTE) && x->in[0]->op != OP_CONV) { /* turned around before it is transposed, so that two turns meet */
+    if (is_uniform(x, &value)) return x;
+    if (is(x, OP_FLIP)) return graph_flip(s->graph, x->in[0], axes ^ x->attr.axes);
+    if (is(x, OP_PERMUTE) && x->in[0]->op != OP_CONV) { /* turned around before it is transposed, so that two turns meet */
         uint32_t inner = 0;
         for (int i = 0; i < x->shape.rank; i++) inner |= (axes >> i & 1) << x->attr.order[i];
         return simple_permute(s, simple_flip(s, x->in[0], inner), x->attr.order);
@@ -207,9 +207,9 @@ Node *simple_flip(Simplifier *s, Node *x, uint32_t axes) {
 Node *simple_concat(Simplifier *s, Node **parts, int count, int axis) {
     Node *whole = graph_concat(s->graph, parts, count, axis);
     double first, value;
-    if (!is_uniform(s, parts[0], &first)) return whole;
+    if (!is_uniform(parts[0], &first)) return whole;
     for (int i = 1; i < count; i++)
-        if (!is_uniform(s, parts[i], &value) || value != first) return whole;
+        if (!is_uniform(parts[i], &value) || value != first) return whole;
     return fill_like(s, first, whole);
 }
 

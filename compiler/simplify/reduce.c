@@ -104,7 +104,7 @@ static Node *reduction_of_reshape(Simplifier *s, Reduction *reduce, Node *x, uin
 static Node *sum_of_product(Simplifier *s, Node *x, uint32_t axes) {
     for (int i = 0; i < 2; i++) {
         Node *factor = x->in[i];
-        if (!is(s, factor, OP_EXPAND) || (factor->attr.axes & axes) != axes) continue;
+        if (!is(factor, OP_EXPAND) || (factor->attr.axes & axes) != axes) continue;
         Shape shape = shape_without(&x->shape, axes);
         Node *outer = simple_expand(s, factor->in[0], &shape, mask_without(factor->attr.axes, axes, x->shape.rank));
         return simple_binary(s, OP_MUL, outer, simple_sum(s, x->in[1 - i], axes));
@@ -119,7 +119,7 @@ static Node *sum_of_pad(Simplifier *s, Node *x, uint32_t axes) {
 }
 
 static Node *sum_rule(Simplifier *s, Node *x, uint32_t axes) {
-    if (!is(s, x, x->op)) return NULL;
+    if (!is(x, x->op)) return NULL;
     switch (x->op) {
     case OP_EXPAND: return sum_of_expand(s, x, axes);
     case OP_PERMUTE: return sum_of_permute(s, x, axes);
@@ -134,7 +134,7 @@ static Node *sum_rule(Simplifier *s, Node *x, uint32_t axes) {
 
 Node *simple_sum(Simplifier *s, Node *x, uint32_t axes) {
     if (!axes) return x;
-    if (is_value(s, x, 0)) {
+    if (is_value(x, 0)) {
         Shape shape = shape_without(&x->shape, axes);
         return graph_fill(s->graph, 0, &shape);
     }
@@ -144,11 +144,11 @@ Node *simple_sum(Simplifier *s, Node *x, uint32_t axes) {
 
 Node *simple_max(Simplifier *s, Node *x, uint32_t axes) {
     if (!axes) return x;
-    if (is(s, x, OP_EXPAND) && (x->attr.axes & axes) == axes) {
+    if (is(x, OP_EXPAND) && (x->attr.axes & axes) == axes) {
         Shape shape = shape_without(&x->shape, axes);
         return simple_expand(s, x->in[0], &shape, mask_without(x->attr.axes, axes, x->shape.rank));
     }
-    Node *simple = is(s, x, OP_RESHAPE) ? reduction_of_reshape(s, simple_max, x, axes) : NULL;
+    Node *simple = is(x, OP_RESHAPE) ? reduction_of_reshape(s, simple_max, x, axes) : NULL;
     return simple ? simple : graph_max(s->graph, x, axes);
 }
 
@@ -163,9 +163,9 @@ static uint32_t mask_of(const uint8_t *axes, int count) {
 }
 
 /* A transposed operand, of which the free axes keep their order, is read as it lies. */
-static bool absorb_permute(const Simplifier *s, Operand *operand, int batch, int contract) {
+static bool absorb_permute(Operand *operand, int batch, int contract) {
     Node *x = operand->node;
-    if (!is(s, x, OP_PERMUTE)) return false;
+    if (!is(x, OP_PERMUTE)) return false;
     uint32_t bound = mask_of(operand->batch, batch) | mask_of(operand->contract, contract);
     int last = -1;
     for (int i = 0; i < x->shape.rank; i++) {
@@ -184,7 +184,7 @@ static Node *dot_of_expand(Simplifier *s, Node *a, Node *b, const DotAxes *axes,
     Node *x = first ? a : b;
     const uint8_t *batch = first ? axes->a_batch : axes->b_batch, *contract = first ? axes->a_contract : axes->b_contract;
     uint32_t bound = mask_of(batch, axes->batch) | mask_of(contract, axes->contract);
-    if (!is(s, x, OP_EXPAND) || (x->attr.axes & bound)) return NULL;
+    if (!is(x, OP_EXPAND) || (x->attr.axes & bound)) return NULL;
     DotAxes inner = *axes;
     uint8_t *to_batch = first ? inner.a_batch : inner.b_batch, *to_contract = first ? inner.a_contract : inner.b_contract;
     int place[MAX_RANK], position = axes->batch + (first ? 0 : a->shape.rank - axes->batch - axes->contract);
@@ -206,10 +206,10 @@ static Node *dot_of_expand(Simplifier *s, Node *a, Node *b, const DotAxes *axes,
 Node *simple_dot(Simplifier *s, Node *a, Node *b, const DotAxes *axes) {
     DotAxes simple = *axes;
     Operand left = { a, simple.a_batch, simple.a_contract }, right = { b, simple.b_batch, simple.b_contract };
-    while (absorb_permute(s, &left, simple.batch, simple.contract)) {}
-    while (absorb_permute(s, &right, simple.batch, simple.contract)) {}
+    while (absorb_permute(&left, simple.batch, simple.contract)) {}
+    while (absorb_permute(&right, simple.batch, simple.contract)) {}
     a = left.node, b = right.node;
-    if (is_value(s, a, 0) || is_value(s, b, 0)) {
+    if (is_value(a, 0) || is_value(b, 0)) {
         Node *product = graph_dot(s->graph, a, b, &simple);
         return fill_like(s, 0, product);
     }

@@ -9,14 +9,12 @@
 
 typedef struct Simplifier {
     Graph *graph;          /* where the simple nodes are made */
-    const bool *kept;      /* by id: nodes that rules must not look into, or NULL */
-    int kept_count;
     bool final;            /* nothing is differentiated any more: `stop` goes */
 } Simplifier;
 
-bool is(const Simplifier *s, const Node *node, Op op);
-bool is_uniform(const Simplifier *s, const Node *node, double *value);
-bool is_value(const Simplifier *s, const Node *node, double value); /* every element is `value` */
+bool is(const Node *node, Op op);
+bool is_uniform(const Node *node, double *value);
+bool is_value(const Node *node, double value); /* every element is `value` */
 Node *fill_like(Simplifier *s, double value, const Node *like);
 
 /* elementwise.c */

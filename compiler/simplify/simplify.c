@@ -8,18 +8,18 @@
 
 #include <string.h>
 
-bool is(const Simplifier *s, const Node *node, Op op) {
-    return node->op == op && !(s->kept && node->id < s->kept_count && s->kept[node->id]);
+bool is(const Node *node, Op op) {
+    return node->op == op && !node->closed;
 }
 
-bool is_uniform(const Simplifier *s, const Node *node, double *value) {
-    if (is(s, node, OP_CONST) || is(s, node, OP_EXPAND)) return node_is_uniform(node, value);
+bool is_uniform(const Node *node, double *value) {
+    if (is(node, OP_CONST) || is(node, OP_EXPAND)) return node_is_uniform(node, value);
     return false;
 }
 
-bool is_value(const Simplifier *s, const Node *node, double value) {
+bool is_value(const Node *node, double value) {
     double found;
-    return is_uniform(s, node, &found) && found == value;
+    return is_uniform(node, &found) && found == value;
 }
 
 Node *fill_like(Simplifier *s, double value, const Node *like) { return graph_fill(s->graph, value, &like->shape); }
@@ -51,6 +51,7 @@ typedef struct Walk {
     Simplifier *simplifier;
     const Graph *from;
     bool *needed;          /* by id of `from` */
+    bool *closes;          /* by id of `from`: it becomes a closed node */
     Node **simple;         /* by id of `from`: the node in its simple form */
 } Walk;
 
@@ -58,6 +59,7 @@ static Walk walk_over(Simplifier *simplifier, const Graph *from) {
     Walk walk = { .simplifier = simplifier, .from = from };
     size_t count = (size_t)from->nodes.count;
     walk.needed = arena_alloc(from->arena, count * sizeof *walk.needed);
+    walk.closes = arena_alloc(from->arena, count * sizeof *walk.closes);
     walk.simple = arena_alloc(from->arena, count * sizeof *walk.simple);
     return walk;
 }
@@ -81,23 +83,24 @@ static void rebuild_needed(Walk *walk, int last) {
         s->graph->span = node->span;
         Node *simple = rebuild(s, node, in);
         if (node->label && !simple->label) simple->label = node->label;
+        double constant; /* which is the same wherever it is looked at */
+        simple->closed |= walk->closes[id] && !node_is_uniform(simple, &constant);
         walk->simple[id] = simple;
     }
 }
 
 Node *simplify_node(Graph *graph, Node *root, Node *const *kept, int count) {
     Span span = graph->span;
-    int limit = graph->nodes.count;
-    bool *is_kept = arena_alloc(graph->arena, sizeof *is_kept * (size_t)limit);
-    Simplifier simplifier = { .graph = graph, .kept = is_kept, .kept_count = limit };
+    Simplifier simplifier = { .graph = graph };
     Walk walk = walk_over(&simplifier, graph);
     for (int i = 0; i < count; i++) {
-        is_kept[kept[i]->id] = true;
+        kept[i]->closed = true;
         walk.simple[kept[i]->id] = kept[i];
     }
     walk.needed[root->id] = true;
     mark_needed(&walk, root->id);
     rebuild_needed(&walk, root->id);
+    for (int i = 0; i < count; i++) kept[i]->closed = false;
     graph->span = span;
     return walk.simple[root->id];
 }
@@ -109,7 +112,10 @@ static void simplify_once(Entry *entry) {
     Simplifier simplifier = { .graph = graph_create(from->arena), .final = true };
     Walk walk = walk_over(&simplifier, from);
     for (int i = 0; i < entry->roots.count; i++) walk.needed[entry->roots.items[i].value->id] = true;
-    for (int i = 0; i < entry->gradients.count; i++) walk.needed[entry->gradients.items[i]->id] = true;
+    for (int i = 0; i < entry->gradients.count; i++) {
+        const int id = entry->gradients.items[i]->id;
+        walk.needed[id] = walk.closes[id] = true; /* updates read the gradients, not what these were made from */
+    }
     mark_needed(&walk, from->nodes.count - 1);
     rebuild_needed(&walk, from->nodes.count - 1);
     for (int i = 0; i < entry->roots.count; i++) {
