@@ -376,23 +376,35 @@ static int64_t begin_terms(const Side *side, const DotAxes *axes, const int64_t 
     return position;
 }
 
+/* Along the last contracted axis: its length, and how far apart its elements lie. Without contracted axes there is one term. */
+typedef struct Row { int64_t length, step_a, step_b; } Row;
+
+static Row last_row(const DotAxes *axes, const Side *a, const Side *b) {
+    int last = axes->contract - 1;
+    if (last < 0)
+        return (Row){.length = 1};
+    return (Row){a->grid.size[a->contract[last]], a->stride[a->contract[last]], b->stride[b->contract[last]]};
+}
+
 /* One element of the result, whose index is `to`: the sum over all values of the contracted axes. */
 static double dot_element(const DotAxes *axes, const Side *a, const Side *b, const int64_t *to) {
-    Grid inner = {.rank = axes->contract};
-    int64_t terms = 1, index[MAX_RANK];
-    for (int i = 0; i < axes->contract; i++)
-        terms *= inner.size[i] = a->grid.size[a->contract[i]];
+    Grid outer = {.rank = axes->contract > 0 ? axes->contract - 1 : 0};
+    Row row = last_row(axes, a, b);
+    int64_t rows = 1, index[MAX_RANK];
+    for (int i = 0; i < outer.rank; i++)
+        rows *= outer.size[i] = a->grid.size[a->contract[i]];
     const int64_t *rest = to + axes->batch;
     int64_t first_a = begin_terms(a, axes, to, &rest), first_b = begin_terms(b, axes, to, &rest);
     double sum = 0;
-    for (int64_t t = 0; t < terms; t++) {
+    for (int64_t r = 0; r < rows; r++) {
         int64_t at_a = first_a, at_b = first_b;
-        unravel(&inner, t, index);
-        for (int i = 0; i < axes->contract; i++) {
+        unravel(&outer, r, index);
+        for (int i = 0; i < outer.rank; i++) {
             at_a += index[i] * a->stride[a->contract[i]];
             at_b += index[i] * b->stride[b->contract[i]];
         }
-        sum += a->value[at_a] * b->value[at_b];
+        for (int64_t t = 0; t < row.length; t++)
+            sum += a->value[at_a + t * row.step_a] * b->value[at_b + t * row.step_b];
     }
     return sum;
 }

@@ -8,6 +8,7 @@
 typedef struct Comparison {
     Arena *arena;
     const Module *module;        /* what the model was emitted from; its graphs are appended to */
+    void *library;               /* that holds the model */
     const gdl_model *model;
     size_t batch;                /* capacity to create the model with */
     double low, high;            /* of inputs */

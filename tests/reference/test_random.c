@@ -37,7 +37,8 @@ static bool emit_module(const char *folder, int seed) {
 
 static int check_module(void *library, int seed, int *failed) {
     Context context = {.arena = arena_create()};
-    Comparison comparison = {.arena = context.arena, .batch = RANDOM_CAPACITY, .low = -2, .high = 2, .random = (unsigned)seed};
+    Comparison comparison = {.arena = context.arena, .batch = RANDOM_CAPACITY, .low = -2, .high = 2, .random = (unsigned)seed,
+                             .library = library};
     comparison.module = make_module(&context, seed);
     comparison.model = library_model(library, context.name);
     if (comparison.model)

@@ -1,0 +1,186 @@
+/* stages.c: training. The parts of every phase, backward and update, are called one after the other and compared with the
+ * interpreter each time, so that the errors of one phase do not reach the next; then the whole step must do the same to
+ * the bit. */
+#include "session.h"
+
+#include <dlfcn.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { STEPS = 3 };
+
+static int64_t batches_of(const Stage *stage) {
+    int64_t batches = 0;
+    for (int i = 0; i < stage->phases.count; i++)
+        batches += stage->phases.items[i].reads ? stage->phases.items[i].repeat : 0;
+    return batches > 0 ? batches : 1;
+}
+
+/* ── The parts of a phase ─────────────────────────────────────────────────────────────────── */
+
+/* NAME_STAGE_PART, or NAME_STAGE_PHASE_PART where there are several phases. */
+static void *part_of(const Comparison *c, const Stage *stage, const Entry *phase, const char *part) {
+    bool alone = stage->phases.count == 1;
+    const char *name = arena_printf(c->arena, "%s_%s%s%s_%s", c->model->name, stage->name, alone ? "" : "_", alone ? "" : phase->name, part);
+    void *address = dlsym(c->library, name);
+    if (!address)
+        printf("%s is not in the library\n", name);
+    return address;
+}
+
+/* The inputs of a stage differ in number and type, which C cannot say of one pointer; as they are passed, all are alike. */
+static int call_backward(void *address, void *model, size_t n, const void *const *in, size_t inputs, float *report) {
+    union {
+        void *address;
+        int (*none)(void *, size_t, float *);
+        int (*one)(void *, size_t, const void *, float *);
+        int (*two)(void *, size_t, const void *, const void *, float *);
+        int (*three)(void *, size_t, const void *, const void *, const void *, float *);
+    } call = {address};
+    switch (inputs) {
+    case 0: return call.none(model, n, report);
+    case 1: return call.one(model, n, in[0], report);
+    case 2: return call.two(model, n, in[0], in[1], report);
+    case 3: return call.three(model, n, in[0], in[1], in[2], report);
+    default: abort();
+    }
+}
+
+static void call_update(void *address, void *model, size_t n) {
+    union {
+        void *address;
+        void (*function)(void *, size_t);
+    } call = {address};
+    call.function(model, n);
+}
+
+/* ── Phases ───────────────────────────────────────────────────────────────────────────────── */
+
+/* Compares the reports of an entry with `found`; returns how many there are. */
+static int compare_reports(Comparison *c, const char *call, const Entry *entry, double **results, const float *found) {
+    int reports = 0;
+    for (int i = 0; i < entry->roots.count; i++)
+        if (entry->roots.items[i].kind == ROOT_REPORT)
+            compare_values(c, call, entry->roots.items[i].name, &found[reports++], results[i], results[entry->roots.count + i], 1);
+    return reports;
+}
+
+/* One run of a phase. Adds its reports to `sums`, as one of so many runs of which the mean is reported; returns how many. */
+static int compare_phase(Session *s, const Stage *stage, const Phase *phase, const Inputs *inputs, size_t n, float *sums) {
+    Comparison *c = s->comparison;
+    const Entry *entry = phase->entry;
+    const char *call = arena_printf(c->arena, "%s, %s(%d examples)", stage->name, entry->name, (int)n);
+    void *backward = part_of(c, stage, entry, "backward"), *update = part_of(c, stage, entry, "update");
+    float found[PORTS] = {0};
+    expect_equal(c, call, backward && update, 1);
+    if (!backward || !update)
+        return 0;
+    load_tensors(s);
+    double **results = interpret_bounded(s, entry, values_for(s, inputs, (int64_t)n, s->clock->tick));
+    expect_equal(c, call, (uint64_t)call_backward(backward, s->model, n, inputs->given, (size_t)stage->inputs.count, found), GDL_OK);
+    call_update(update, s->model, n);
+    int reports = compare_reports(c, call, entry, results, found);
+    for (int i = 0; i < c->module->tensors.count; i++)
+        compare_tensor(s, call, i);
+    for (int i = 0; i < reports; i++)
+        sums[i] += found[i] / (float)phase->repeat;
+    free_results(entry, results);
+    return reports;
+}
+
+/* All phases of one iteration; each run of one that reads takes the next batch. Returns the number of reports. */
+static int compare_phases(Session *s, const Stage *stage, Inputs inputs, size_t n, float *reports) {
+    int count = 0;
+    for (int i = 0; i < stage->phases.count; i++) {
+        const Phase *phase = &stage->phases.items[i];
+        int added = 0;
+        for (int64_t run = 0; run < phase->repeat; run++) {
+            added = compare_phase(s, stage, phase, &inputs, n, reports + count);
+            for (int p = 0; phase->reads && p < stage->inputs.count; p++) {
+                inputs.exact[p] += inputs.size[p];
+                inputs.given[p] = (const float *)inputs.given[p] + inputs.size[p]; /* labels are as wide */
+            }
+        }
+        count += added;
+    }
+    return count;
+}
+
+/* ── Steps ────────────────────────────────────────────────────────────────────────────────── */
+
+static float *copy_tensors(Session *s) {
+    size_t size = 0;
+    for (int i = 0; i < s->comparison->module->tensors.count; i++)
+        size += s->described[i]->size;
+    float *copy = arena_alloc(s->comparison->arena, (size + 1) * sizeof *copy), *to = copy;
+    for (int i = 0; i < s->comparison->module->tensors.count; to += s->described[i++]->size)
+        memcpy(to, gdl_values(s->described[i], s->model), s->described[i]->size * sizeof *to);
+    return copy;
+}
+
+static void restore_tensors(Session *s, const float *from) {
+    for (int i = 0; i < s->comparison->module->tensors.count; from += s->described[i++]->size)
+        memcpy(gdl_values(s->described[i], s->model), from, s->described[i]->size * sizeof *from);
+}
+
+static bool same_tensors(Session *s, const float *expected) {
+    for (int i = 0; i < s->comparison->module->tensors.count; expected += s->described[i++]->size)
+        if (memcmp(gdl_values(s->described[i], s->model), expected, s->described[i]->size * sizeof *expected)) {
+            printf("%s: %s differs between a step and its parts\n", s->comparison->model->name, s->described[i]->name);
+            return false;
+        }
+    return true;
+}
+
+static void compare_step(Session *s, int number, size_t n) {
+    Comparison *c = s->comparison;
+    const Stage *stage = c->module->stages.items[number];
+    const gdl_stage *described = &c->model->stage[number];
+    Inputs inputs = make_inputs(c, stage->inputs.items, stage->inputs.count, (int64_t)n, batches_of(stage));
+    float parts[PORTS] = {0}, whole[PORTS] = {0}, *before = copy_tensors(s);
+    gdl_clock clock = *s->clock;
+    int reports = compare_phases(s, stage, inputs, n, parts);
+    const float *after = copy_tensors(s);
+    uint64_t tick = s->clock->tick;
+    restore_tensors(s, before);
+    *s->clock = clock;
+    expect_equal(c, "result of the step", (uint64_t)described->step(s->model, n, inputs.given, whole), GDL_OK);
+    expect_equal(c, "tick after the step", s->clock->tick, tick);
+    expect_equal(c, "steps", s->clock->step, clock.step + 1);
+    expect_equal(c, "number of reports", described->reports, (uint64_t)reports);
+    expect_equal(c, "step and its parts alike", same_tensors(s, after) && memcmp(parts, whole, sizeof parts) == 0, 1);
+}
+
+static void compare_evaluate(Session *s, int number, size_t n) {
+    Comparison *c = s->comparison;
+    const Stage *stage = c->module->stages.items[number];
+    const char *call = arena_printf(c->arena, "%s_evaluate(%d examples)", stage->name, (int)n);
+    Inputs inputs = make_inputs(c, stage->inputs.items, stage->inputs.count, (int64_t)n, 1);
+    float found[PORTS], *before = copy_tensors(s);
+    load_tensors(s);
+    double **results = interpret_bounded(s, stage->evaluate, values_for(s, &inputs, (int64_t)n, s->clock->draw));
+    expect_equal(c, call, (uint64_t)c->model->stage[number].evaluate(s->model, n, inputs.given, found), GDL_OK);
+    expect_equal(c, "number of reports", (uint64_t)compare_reports(c, call, stage->evaluate, results, found), c->model->stage[number].reports);
+    expect_equal(c, "tensors unchanged", same_tensors(s, before), 1);
+    free_results(stage->evaluate, results);
+}
+
+/* Some state for the stage's optimizers, as if it had run for a while: from their first values, where all squares are 0, the
+ * sign of a gradient that is nearly 0 would decide on a whole step. */
+static void warm_up(Session *s, int number) {
+    const Module *module = s->comparison->module;
+    for (int i = 0; i < module->tensors.count; i++)
+        for (size_t k = 0; module->tensors.items[i]->stage == number && k < s->described[i]->size; k++)
+            gdl_values(s->described[i], s->model)[k] = 0.5f + (float)(draw_number(s->comparison) % 16) / 32;
+}
+
+void compare_stage(Session *s, int number) {
+    Comparison *c = s->comparison;
+    expect_equal(c, "number of batches", c->model->stage[number].batches, (uint64_t)batches_of(c->module->stages.items[number]));
+    warm_up(s, number);
+    s->clock->lr_scale = 0.25f;
+    s->clock->epoch = 3;
+    for (size_t step = 0; step < STEPS; step++)
+        compare_step(s, number, step < c->batch ? c->batch - step : 1);
+    compare_evaluate(s, number, c->batch);
+}
