@@ -7,7 +7,8 @@
 static const char *grouped(Arena *arena, int64_t number) {
     const char *digits = arena_printf(arena, "%lld", (long long)number);
     Text text = { .arena = arena };
-    for (size_t i = 0, length = strlen(digits); i < length; i++) text_add(&text, "%s%c", i && (length - i) % 3 == 0 ? "," : "", digits[i]);
+    for (size_t i = 0, length = strlen(digits); i < length; i++)
+        text_add(&text, "%s%c", i && (length - i) % 3 == 0 ? "," : "", digits[i]);
     return text.bytes;
 }
 
@@ -20,8 +21,8 @@ static bool owned_by(const Tensor *tensor, const char *net) {
 
 static void print_tensor(Text *to, const Tensor *tensor, const char *owner) {
     size_t skip = owner ? strlen(owner) + 1 : 0;
-    text_add(to, "    %-36s %-20s %12s%s\n", tensor->name + skip, shape_text(to->arena, &tensor->shape), grouped(to->arena, tensor_size(tensor)),
-             tensor->role == TENSOR_STATE ? "  not trained" : "");
+    text_add(to, "    %-36s %-20s %12s%s\n", tensor->name + skip, shape_text(to->arena, &tensor->shape),
+             grouped(to->arena, tensor_size(tensor)), tensor->role == TENSOR_STATE ? "  not trained" : "");
 }
 
 /* As Keras counts: with the states, which are saved but not trained. */
@@ -36,7 +37,8 @@ static void print_net(Text *to, const Module *module, const NetInfo *net) {
 
 static void print_shared(Text *to, const Module *module) {
     for (int i = 0; i < module->tensors.count; i++)
-        if (module->tensors.items[i]->role == TENSOR_PARAM && !strchr(module->tensors.items[i]->name, '.')) print_tensor(to, module->tensors.items[i], NULL);
+        if (module->tensors.items[i]->role == TENSOR_PARAM && !strchr(module->tensors.items[i]->name, '.'))
+            print_tensor(to, module->tensors.items[i], NULL);
 }
 
 static void print_port(Text *to, const Port *port) {

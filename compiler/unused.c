@@ -124,9 +124,11 @@ void warn_unused(Context *context, const DeclList *declarations) {
         Uses uses = { 0 };
         if (context->sources.items[decl->span.file].prelude) continue;
         if (decl->kind == DECL_LET) check(context, &all, decl->name, "constant");
-        for (int k = 0; k < all.count && decl->kind == DECL_NET; k++) LIST_PUSH(context->arena, &uses, all.items[k]); /* paths into it */
+        for (int k = 0; k < all.count && decl->kind == DECL_NET; k++)
+            LIST_PUSH(context->arena, &uses, all.items[k]); /* paths into it */
         use_decl(context->arena, &uses, decl);
-        for (int k = 0; k < decl->formals.count && decl->kind != DECL_OPTIMIZER; k++) check(context, &uses, decl->formals.items[k].name, "input");
+        for (int k = 0; k < decl->formals.count && decl->kind != DECL_OPTIMIZER; k++)
+            check(context, &uses, decl->formals.items[k].name, "input");
         check_body(context, &uses, &decl->body);
     }
 }

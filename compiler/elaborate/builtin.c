@@ -49,7 +49,8 @@ static Value pick(Elaborator *e, Call *call, Operator prefer) {
 static Value run_max(Elaborator *e, Call *call) {
     Value x;
     if (given(call, 1)) return pick(e, call, OPERATOR_GE);
-    return tensor_argument(e, call, 0, &x) ? tensor_reduce(e, OP_MAX, x, call->values[2], flag_argument(e, call, 3), call->span) : poison();
+    return tensor_argument(e, call, 0, &x) ? tensor_reduce(e, OP_MAX, x, call->values[2], flag_argument(e, call, 3), call->span)
+                                           : poison();
 }
 
 static Value run_min(Elaborator *e, Call *call) {
@@ -62,7 +63,8 @@ static Value run_min(Elaborator *e, Call *call) {
 
 static Value run_clamp(Elaborator *e, Call *call) {
     Value x, low, high;
-    if (!tensor_argument(e, call, 0, &x) || !tensor_argument(e, call, 1, &low) || !tensor_argument(e, call, 2, &high)) return poison();
+    if (!tensor_argument(e, call, 0, &x) || !tensor_argument(e, call, 1, &low) || !tensor_argument(e, call, 2, &high))
+        return poison();
     Value above = tensor_binary(e, OPERATOR_GT, x, high, call->span), below = tensor_binary(e, OPERATOR_LT, x, low, call->span);
     if (above.kind == VALUE_POISON || below.kind == VALUE_POISON) return poison();
     return tensor_select(e, below, low, tensor_select(e, above, high, x, call->span), call->span);
@@ -78,7 +80,8 @@ static Value run_stop(Elaborator *e, Call *call) {
 
 static Value run_sum(Elaborator *e, Call *call) {
     Value x;
-    return tensor_argument(e, call, 0, &x) ? tensor_reduce(e, OP_SUM, x, call->values[1], flag_argument(e, call, 2), call->span) : poison();
+    return tensor_argument(e, call, 0, &x) ? tensor_reduce(e, OP_SUM, x, call->values[1], flag_argument(e, call, 2), call->span)
+                                           : poison();
 }
 
 static Value run_argmax(Elaborator *e, Call *call) {
@@ -113,7 +116,8 @@ static Value run_product(Elaborator *e, Call *call) {
     Value list = force(e, call->values[0]);
     double product = 1, number;
     if (list.kind != VALUE_LIST) {
-        if (list.kind != VALUE_POISON) fail(e, call->spans[0], "`product` takes a list of numbers, but this is %s", value_text(e, list));
+        if (list.kind != VALUE_POISON)
+            fail(e, call->spans[0], "`product` takes a list of numbers, but this is %s", value_text(e, list));
         return poison();
     }
     for (int i = 0; i < list.count; i++) {
@@ -164,7 +168,8 @@ static Value run_transpose(Elaborator *e, Call *call) {
     Value list = given(call, 1) ? force(e, call->values[1]) : (Value){ .kind = VALUE_NONE };
     for (int i = 0; i < shape.rank; i++) {
         int axis = shape.rank - 1 - i;
-        if (list.kind == VALUE_LIST && list.count == shape.rank && !resolve_axis(e, list.items[i], &shape, call->spans[1], &axis)) return poison();
+        if (list.kind == VALUE_LIST && list.count == shape.rank && !resolve_axis(e, list.items[i], &shape, call->spans[1], &axis))
+            return poison();
         order[i + x.batched] = (uint8_t)(axis + x.batched);
         seen |= 1u << axis;
     }
@@ -198,11 +203,13 @@ static Value run_split(Elaborator *e, Call *call) {
     Value x;
     int64_t count;
     int axis;
-    if (!tensor_argument(e, call, 0, &x) || !to_integer(e, call->values[1], call->spans[1], "a number of parts", 1, &count)) return poison();
+    if (!tensor_argument(e, call, 0, &x) || !to_integer(e, call->values[1], call->spans[1], "a number of parts", 1, &count))
+        return poison();
     Shape shape = example_shape(x);
     if (!axis_argument(e, call, 2, &shape, -1, &axis)) return poison();
     if (shape.dim[axis].base % count || count > 256) {
-        fail(e, call->span, "an axis of the size %lld cannot be split into %lld equal parts", (long long)shape.dim[axis].base, (long long)count);
+        fail(e, call->span, "an axis of the size %lld cannot be split into %lld equal parts", (long long)shape.dim[axis].base,
+             (long long)count);
         return poison();
     }
     Value *items = arena_alloc(e->arena, sizeof *items * (size_t)count);
@@ -219,7 +226,9 @@ static bool pad_amounts(Elaborator *e, const Call *call, int index, int rank, Di
     }
     for (int i = 0; i < rank; i++) {
         int64_t amount;
-        if (!to_integer(e, value.kind == VALUE_LIST ? value.items[i] : value, call->spans[index], "an amount of padding", 0, &amount)) return false;
+        if (!to_integer(e, value.kind == VALUE_LIST ? value.items[i] : value, call->spans[index], "an amount of padding", 0,
+                        &amount))
+            return false;
         amounts[i] = dim_const(amount);
     }
     return true;
@@ -252,7 +261,8 @@ static Value run_broadcast(Elaborator *e, Call *call) {
 static Value run_fill(Elaborator *e, Call *call) {
     Shape shape;
     double value;
-    if (!shape_argument(e, call, 0, &shape) || !to_number(e, call->values[1], call->spans[1], "the value", &value)) return poison();
+    if (!shape_argument(e, call, 0, &shape) || !to_number(e, call->values[1], call->spans[1], "the value", &value))
+        return poison();
     return tensor_value(graph_fill(graph_of(e), value, &shape), false);
 }
 
@@ -276,8 +286,10 @@ static Value run_classes(Elaborator *e, Call *call) {
 static Value run_gather(Elaborator *e, Call *call) {
     Value table, index;
     if (!tensor_argument(e, call, 0, &table) || !tensor_argument(e, call, 1, &index)) return poison();
-    if (!table.batched && table.node->shape.rank > 0) return tensor_value(graph_gather(graph_of(e), table.node, index.node), index.batched);
-    fail(e, call->spans[0], "a table is one for all examples and has at least one axis, but this is %s%s", value_text(e, table), table.batched ? " for each example" : "");
+    if (!table.batched && table.node->shape.rank > 0)
+        return tensor_value(graph_gather(graph_of(e), table.node, index.node), index.batched);
+    fail(e, call->spans[0], "a table is one for all examples and has at least one axis, but this is %s%s", value_text(e, table),
+         table.batched ? " for each example" : "");
     return poison();
 }
 
@@ -288,9 +300,11 @@ static Value run_scatter(Elaborator *e, Call *call) {
     if (!tensor_argument(e, call, 0, &index) || !tensor_argument(e, call, 1, &values)) return poison();
     if (!to_integer(e, call->values[2], call->spans[2], "a number of rows", 1, &rows)) return poison();
     bool fits = index.node->shape.rank <= values.node->shape.rank && index.batched == values.batched;
-    for (int i = 0; fits && i < index.node->shape.rank; i++) fits = dim_equal(index.node->shape.dim[i], values.node->shape.dim[i]);
+    for (int i = 0; fits && i < index.node->shape.rank; i++)
+        fits = dim_equal(index.node->shape.dim[i], values.node->shape.dim[i]);
     if (!fits) {
-        fail(e, call->span, "the values begin with the axes of the indexes, but here %s and %s", tensor_text(e, values), tensor_text(e, index));
+        fail(e, call->span, "the values begin with the axes of the indexes, but here %s and %s", tensor_text(e, values),
+             tensor_text(e, index));
         return poison();
     }
     return tensor_value(crossing(e, graph_scatter_add(graph_of(e), index.node, values.node, dim_const(rows))), false);
@@ -353,7 +367,9 @@ static Value run_param(Elaborator *e, Call *call) {
         return poison();
     }
     if (!e->activation || !place_is_of_net(e->activation->place)) {
-        fail(e, call->span, "a parameter belongs to a net, and this is called outside of one; put it into a `net`, or declare a top-level `param`");
+        fail(e, call->span,
+             "a parameter belongs to a net, and this is called outside of one; put it into a `net`, or declare a top-level "
+             "`param`");
         return poison();
     }
     Tensor *tensor = place_tensor(e, e->activation->place, TENSOR_PARAM, call->hint, &shape, call->values[1], call->span);
@@ -372,7 +388,8 @@ static Value run_averaged(Elaborator *e, Call *call) {
     place_collect(e, place_net(e, net.callable), &tensors);
     for (int i = 0; i < tensors.count; i++) kept |= average_of(e, tensors.items[i]) != NULL;
     if (!kept) {
-        fail(e, call->span, "no average of `%s` is kept; add `average %s using 0.999` to a train", net.callable->name, net.callable->name);
+        fail(e, call->span, "no average of `%s` is kept; add `average %s using 0.999` to a train", net.callable->name,
+             net.callable->name);
         return poison();
     }
     Callable *callable = NEW(e->arena, Callable);
@@ -387,21 +404,25 @@ static Value run_grad(Elaborator *e, Call *call) {
     if (!tensor_argument(e, call, 0, &y) || !tensor_argument(e, call, 1, &x)) return poison();
     Shape shape = example_shape(y);
     if (shape.rank) {
-        fail(e, call->spans[0], "`grad` takes a scalar for each example, but this is %s; take its `sum`", shape_text(e->arena, &shape));
+        fail(e, call->spans[0], "`grad` takes a scalar for each example, but this is %s; take its `sum`",
+             shape_text(e->arena, &shape));
         return poison();
     }
     Node *simple = simplify_node(graph_of(e), y.node, &x.node, 1), *derivative;
     differentiate(graph_of(e), graph_sum(graph_of(e), simple, y.batched), &x.node, 1, &derivative);
     double zero;
     if (node_is_uniform(derivative, &zero) && x.node != y.node)
-        warning_at(e->context, call->span, "this gradient is constant: the value does not depend on what it is differentiated by");
+        warning_at(e->context, call->span,
+                   "this gradient is constant: the value does not depend on what it is differentiated by");
     return tensor_value(derivative, x.batched);
 }
 
 /* ── the table ────────────────────────────────────────────────────────────────────────────── */
 
-#define ELEMENTWISE(text, op) { text, "x", run_elementwise, op }
-#define FUNCTION(text, formals, run) { text, formals, run, OP_CONST }
+#define ELEMENTWISE(text, op)                                                                                                    \
+    { text, "x", run_elementwise, op }
+#define FUNCTION(text, formals, run)                                                                                             \
+    { text, formals, run, OP_CONST }
 
 const Builtin builtins[] = {
     ELEMENTWISE("exp", OP_EXP),

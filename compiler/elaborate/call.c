@@ -13,7 +13,7 @@ typedef struct Signature {
     const char *names[MAX_ARGUMENTS];
     bool optional[MAX_ARGUMENTS];
     bool variadic;
-    bool by_name;   /* "..." came first: the formals are given by name, all that is positional follows them */
+    bool by_name; /* "..." came first: the formals are given by name, all that is positional follows them */
 } Signature;
 
 static void builtin_signature(Elaborator *e, const char *formals, Signature *signature) {
@@ -67,7 +67,9 @@ static int find_formal(Elaborator *e, const Call *call, const Signature *signatu
         if (strcmp(signature->names[i], name.text) == 0) return i;
     const char *near = nearest_name(name.text, signature->names, signature->count);
     if (near) fail(e, name.span, "`%s` has no argument `%s`; did you mean `%s`?", call->callable->name, name.text, near);
-    else fail(e, name.span, "`%s` has no argument `%s`: %s", call->callable->name, name.text, signature_text(e, call->callable, signature));
+    else
+        fail(e, name.span, "`%s` has no argument `%s`: %s", call->callable->name, name.text,
+             signature_text(e, call->callable, signature));
     return -1;
 }
 
@@ -110,7 +112,8 @@ static bool bind_given(Elaborator *e, Call *call, const Signature *signature, Sc
     for (int i = 0; i < given.count; i++) {
         Argument *item = &given.items[i];
         int index = item->name.text ? find_formal(e, call, signature, item->name) : position++;
-        Value value = index < 0 ? poison() : given_value(e, call->callable, index, scope, item, formal_name(call->callable, index));
+        Value value =
+            index < 0 ? poison() : given_value(e, call->callable, index, scope, item, formal_name(call->callable, index));
         if (index < 0 || !set_argument(e, call, signature, index, value, item->value->span)) good = false;
     }
     return good;
@@ -119,7 +122,8 @@ static bool bind_given(Elaborator *e, Call *call, const Signature *signature, Sc
 static bool check_missing(Elaborator *e, const Call *call, const Signature *signature) {
     for (int i = 0; i < signature->count; i++) {
         if (call->values[i].kind != VALUE_NONE || signature->optional[i]) continue;
-        fail(e, call->span, "`%s` needs `%s`: %s", call->callable->name, signature->names[i], signature_text(e, call->callable, signature));
+        fail(e, call->span, "`%s` needs `%s`: %s", call->callable->name, signature->names[i],
+             signature_text(e, call->callable, signature));
         note_declaration(e, call->callable);
         return false;
     }
@@ -147,7 +151,8 @@ bool bind_formals(Elaborator *e, Scope *scope, const Call *call) {
         const Formal *formal = &formals->items[i];
         Value value = call->values[i];
         if (value.kind == VALUE_NONE) value = evaluate_argument(e, scope, formal->standard, formal->name);
-        if ((formal->shape || formal->classes) && !match_shape(e, scope, call->callable, formal, force(e, value), call->spans[i])) return false;
+        if ((formal->shape || formal->classes) && !match_shape(e, scope, call->callable, formal, force(e, value), call->spans[i]))
+            return false;
         Binding *binding = scope_bind(e, scope, formal->name, value);
         if (is_param_call(value)) binding->value = force(e, value);
     }
@@ -228,7 +233,8 @@ static Value call_declared(Elaborator *e, const Callable *callable, Call *call) 
     }
     default:
         fail(e, call->span, "`%s` cannot be called here: it is %s", callable->name,
-             callable->decl->kind == DECL_OPTIMIZER ? "an optimizer, which stands after `using`" : "an entry point of the generated code");
+             callable->decl->kind == DECL_OPTIMIZER ? "an optimizer, which stands after `using`"
+                                                    : "an entry point of the generated code");
         return poison();
     }
 }

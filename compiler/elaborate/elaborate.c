@@ -17,7 +17,9 @@ Graph *graph_of(Elaborator *e) { return e->building->entry->graph; }
 
 static bool in_prelude(const Elaborator *e, Span span) { return e->context->sources.items[span.file].prelude; }
 
-static bool inside(Span inner, Span outer) { return inner.file == outer.file && inner.start >= outer.start && inner.end <= outer.end; }
+static bool inside(Span inner, Span outer) {
+    return inner.file == outer.file && inner.start >= outer.start && inner.end <= outer.end;
+}
 
 /* What goes wrong within the prelude is shown at the user's call of it. */
 static Span user_span(const Elaborator *e, Span span, const char **within) {
@@ -149,7 +151,9 @@ static void import(Elaborator *e, const Decl *decl) {
     errno = 0;
     int file = source_read(e->context, path);
     if (file < 0) {
-        error_at(e->context, decl->name.span, "`%s` cannot be read: %s; it is looked for beside this file, and then in the folders given with -I", decl->name.text, strerror(errno));
+        error_at(e->context, decl->name.span,
+                 "`%s` cannot be read: %s; it is looked for beside this file, and then in the folders given with -I",
+                 decl->name.text, strerror(errno));
         return;
     }
     LIST_PUSH(e->arena, &e->imported, path);
@@ -165,7 +169,8 @@ static void declare_all(Elaborator *e, const DeclList *declarations) {
         const Decl *decl = declarations->items[i];
         bool prelude = in_prelude(e, decl->span);
         if (decl->kind == DECL_IMPORT) import(e, decl);
-        else if (decl->kind == DECL_DIM) error_at(e->context, decl->name.span, "sizes known only at run time cannot be compiled yet");
+        else if (decl->kind == DECL_DIM)
+            error_at(e->context, decl->name.span, "sizes known only at run time cannot be compiled yet");
         else globals_declare(e, prelude ? e->prelude : e->user, decl);
     }
 }
@@ -175,7 +180,9 @@ static void declare_all(Elaborator *e, const DeclList *declarations) {
 static Global *find_let(Elaborator *e, const char *name, size_t length) {
     for (int i = 0; i < e->user->items.count; i++) {
         Global *global = e->user->items.items[i];
-        if (global->decl->kind == DECL_LET && strlen(global->decl->name.text) == length && strncmp(global->decl->name.text, name, length) == 0) return global;
+        if (global->decl->kind == DECL_LET && strlen(global->decl->name.text) == length &&
+            strncmp(global->decl->name.text, name, length) == 0)
+            return global;
     }
     return NULL;
 }
@@ -192,7 +199,8 @@ static void define(Elaborator *e, const char *definition) {
     } else if (!global) {
         LIST(const char *) lets = { 0 };
         for (int i = 0; i < e->user->items.count; i++)
-            if (e->user->items.items[i]->decl->kind == DECL_LET) LIST_PUSH(e->arena, &lets, e->user->items.items[i]->decl->name.text);
+            if (e->user->items.items[i]->decl->kind == DECL_LET)
+                LIST_PUSH(e->arena, &lets, e->user->items.items[i]->decl->name.text);
         const char *near = nearest_name(arena_copy(e->arena, definition, length), lets.items, lets.count);
         if (near) error_at(e->context, span, "the model has no `let %.*s`; did you mean `%s`?", (int)length, definition, near);
         else error_at(e->context, span, "the model has no `let %.*s` that could be set", (int)length, definition);
@@ -205,13 +213,18 @@ static void define(Elaborator *e, const char *definition) {
 
 /* ── names in the generated code ──────────────────────────────────────────────────────────── */
 
-typedef struct Symbol { const char *name; Span span; } Symbol;
+typedef struct Symbol {
+    const char *name;
+    Span span;
+} Symbol;
 typedef LIST(Symbol) SymbolList;
 
 static void add_symbol(Elaborator *e, SymbolList *symbols, const char *name, Span span) {
-    static const char *const own[] = { "create", "create_batch", "init", "init_batch", "free", "memory", "get_clock", "get_tensors", "describe", "clock" };
+    static const char *const own[] = { "create", "create_batch", "init",        "init_batch", "free",
+                                       "memory", "get_clock",    "get_tensors", "describe",   "clock" };
     for (size_t i = 0; i < sizeof own / sizeof *own; i++)
-        if (strcmp(own[i], name) == 0) error_at(e->context, span, "the generated code has a function `%s` of its own; choose another name", name);
+        if (strcmp(own[i], name) == 0)
+            error_at(e->context, span, "the generated code has a function `%s` of its own; choose another name", name);
     for (int i = 0; i < symbols->count; i++) {
         if (strcmp(symbols->items[i].name, name) != 0) continue;
         error_at(e->context, span, "the generated code would have two functions `%s`; choose another name", name);
@@ -221,16 +234,22 @@ static void add_symbol(Elaborator *e, SymbolList *symbols, const char *name, Spa
 }
 
 static void check_symbols(Elaborator *e) {
-    static const char *const of_stage[] = { "step", "evaluate", "report", "begin" }, *const of_phase[] = { "backward", "gradients", "update" };
+    static const char *const of_stage[] = { "step", "evaluate", "report", "begin" }, *const of_phase[] = { "backward",
+                                                                                                           "gradients",
+                                                                                                           "update" };
     SymbolList symbols = { 0 };
-    for (int i = 0; i < e->module->functions.count; i++) add_symbol(e, &symbols, e->module->functions.items[i]->name, e->module->functions.items[i]->span);
+    for (int i = 0; i < e->module->functions.count; i++)
+        add_symbol(e, &symbols, e->module->functions.items[i]->name, e->module->functions.items[i]->span);
     for (int i = 0; i < e->module->stages.count; i++) {
         const Stage *stage = e->module->stages.items[i];
-        for (size_t k = 0; k < sizeof of_stage / sizeof *of_stage; k++) add_symbol(e, &symbols, arena_printf(e->arena, "%s_%s", stage->name, of_stage[k]), stage->span);
+        for (size_t k = 0; k < sizeof of_stage / sizeof *of_stage; k++)
+            add_symbol(e, &symbols, arena_printf(e->arena, "%s_%s", stage->name, of_stage[k]), stage->span);
         for (int p = 0; p < stage->phases.count; p++)
             for (size_t k = 0; k < sizeof of_phase / sizeof *of_phase; k++) {
                 const Entry *phase = stage->phases.items[p].entry;
-                const char *name = strcmp(phase->name, stage->name) == 0 ? stage->name : arena_printf(e->arena, "%s_%s", stage->name, phase->name);
+                const char *name = strcmp(phase->name, stage->name) == 0
+                                       ? stage->name
+                                       : arena_printf(e->arena, "%s_%s", stage->name, phase->name);
                 add_symbol(e, &symbols, arena_printf(e->arena, "%s_%s", name, of_phase[k]), phase->span);
             }
     }

@@ -8,7 +8,9 @@
 
 Value poison(void) { return (Value){ .kind = VALUE_POISON }; }
 
-Value number_value(double number) { return (Value){ .kind = VALUE_NUMBER, .number = number, .integer = number == floor(number) && fabs(number) < 9e15 }; }
+Value number_value(double number) {
+    return (Value){ .kind = VALUE_NUMBER, .number = number, .integer = number == floor(number) && fabs(number) < 9e15 };
+}
 
 Value tensor_value(Node *node, bool batched) { return (Value){ .kind = VALUE_TENSOR, .node = node, .batched = batched }; }
 
@@ -64,7 +66,8 @@ bool to_number(Elaborator *e, Value value, Span span, const char *what, double *
         *number = value.number;
         return true;
     }
-    if (value.kind != VALUE_POISON) fail(e, span, "%s must be a number known at compile time, but this is %s", what, value_text(e, value));
+    if (value.kind != VALUE_POISON)
+        fail(e, span, "%s must be a number known at compile time, but this is %s", what, value_text(e, value));
     return false;
 }
 
@@ -87,8 +90,10 @@ bool to_tensor(Elaborator *e, Value value, Span span, Value *tensor) {
         *tensor = tensor_value(graph_const(graph_of(e), value.number), false);
         return true;
     }
-    if (value.kind == VALUE_FUNCTION) fail(e, span, "`%s` is a function; call it: `%s(...)`", value.callable->name, value.callable->name);
-    else if (value.kind == VALUE_TUPLE) fail(e, span, "this is %d values, where one is expected; name them: `a, b = ...`", value.count);
+    if (value.kind == VALUE_FUNCTION)
+        fail(e, span, "`%s` is a function; call it: `%s(...)`", value.callable->name, value.callable->name);
+    else if (value.kind == VALUE_TUPLE)
+        fail(e, span, "this is %d values, where one is expected; name them: `a, b = ...`", value.count);
     else if (value.kind != VALUE_POISON) fail(e, span, "a tensor or number is expected, but this is %s", value_text(e, value));
     return false;
 }
@@ -118,11 +123,14 @@ bool to_shape(Elaborator *e, Value list, Span span, Shape *shape) {
 static Place *place_of_name(Elaborator *e, Scope *scope, Expr *object) {
     Value value = object->kind == EXPR_NAME ? lookup(e, scope, object->name, object->span) : evaluate_callee(e, scope, object);
     if (value.kind == VALUE_PLACE) return value.place;
-    if (value.kind == VALUE_FUNCTION && value.callable->decl && value.callable->decl->kind == DECL_NET) return place_net(e, value.callable);
+    if (value.kind == VALUE_FUNCTION && value.callable->decl && value.callable->decl->kind == DECL_NET)
+        return place_net(e, value.callable);
     if (object->kind == EXPR_NAME && e->activation && value.kind == VALUE_TENSOR)
         for (int i = 0; i < e->activation->place->places.count; i++)
-            if (strcmp(e->activation->place->places.items[i]->name, object->name) == 0) return e->activation->place->places.items[i];
-    if (value.kind != VALUE_POISON) fail(e, object->span, "only a net or a layer in it has named parts, but this is %s", value_text(e, force(e, value)));
+            if (strcmp(e->activation->place->places.items[i]->name, object->name) == 0)
+                return e->activation->place->places.items[i];
+    if (value.kind != VALUE_POISON)
+        fail(e, object->span, "only a net or a layer in it has named parts, but this is %s", value_text(e, force(e, value)));
     return NULL;
 }
 
@@ -137,7 +145,8 @@ static Value evaluate_member(Elaborator *e, Scope *scope, Expr *expr) {
  * the function of its name. */
 static Value lookup_function(Elaborator *e, Scope *scope, const char *name, Span span) {
     Binding *binding = scope_find(scope, name);
-    if (!binding || binding->value.kind == VALUE_FUNCTION || binding->value.kind == VALUE_THUNK) return lookup(e, scope, name, span);
+    if (!binding || binding->value.kind == VALUE_FUNCTION || binding->value.kind == VALUE_THUNK)
+        return lookup(e, scope, name, span);
     Scope *outermost = scope;
     while (outermost->outer) outermost = outermost->outer;
     Global *global = globals_find(outermost->globals, name);
@@ -173,12 +182,15 @@ static Value evaluate_stage(Elaborator *e, Scope *scope, Expr *stage, Value left
 
 static Value evaluate_repeat(Elaborator *e, Scope *scope, Expr *repeat, Value left, Span left_span) {
     int64_t count;
-    if (!to_integer(e, evaluate(e, scope, repeat->repeat.count, no_name), repeat->repeat.count->span, "a number of repetitions", 0, &count)) return poison();
+    if (!to_integer(e, evaluate(e, scope, repeat->repeat.count, no_name), repeat->repeat.count->span, "a number of repetitions",
+                    0, &count))
+        return poison();
     if (count > 1000) {
         fail(e, repeat->repeat.count->span, "more than 1000 repetitions");
         return poison();
     }
-    for (int64_t i = 0; i < count && left.kind != VALUE_POISON; i++) left = evaluate_stage(e, scope, repeat->repeat.stage, left, left_span, no_name);
+    for (int64_t i = 0; i < count && left.kind != VALUE_POISON; i++)
+        left = evaluate_stage(e, scope, repeat->repeat.stage, left, left_span, no_name);
     return left;
 }
 
@@ -195,7 +207,8 @@ static Value evaluate_named(Elaborator *e, Scope *scope, Name name, Value value)
 static Value check_names(Elaborator *e, Scope *scope, Expr *stage) {
     if (stage->kind != EXPR_CALL && stage->kind != EXPR_NAME) return poison();
     evaluate_callee(e, scope, stage->kind == EXPR_CALL ? stage->call.callee : stage);
-    for (int i = 0; stage->kind == EXPR_CALL && i < stage->call.arguments.count; i++) check_names(e, scope, stage->call.arguments.items[i].value);
+    for (int i = 0; stage->kind == EXPR_CALL && i < stage->call.arguments.count; i++)
+        check_names(e, scope, stage->call.arguments.items[i].value);
     return poison();
 }
 
@@ -204,7 +217,9 @@ static Value evaluate_stage(Elaborator *e, Scope *scope, Expr *stage, Value left
     Given given = { .first = &left, .first_span = left_span };
     switch (stage->kind) {
     case EXPR_NAMED:
-        return evaluate_named(e, scope, stage->named.name, evaluate_stage(e, scope, stage->named.stage, left, left_span, fresh_name(scope, stage->named.name)));
+        return evaluate_named(
+            e, scope, stage->named.name,
+            evaluate_stage(e, scope, stage->named.stage, left, left_span, fresh_name(scope, stage->named.name)));
     case EXPR_REPEAT: return evaluate_repeat(e, scope, stage, left, left_span);
     case EXPR_PIPE:
         left = evaluate_stage(e, scope, stage->pipe.left, left, left_span, no_name);
@@ -213,7 +228,8 @@ static Value evaluate_stage(Elaborator *e, Scope *scope, Expr *stage, Value left
         given.items = stage->call.arguments.items, given.count = stage->call.arguments.count;
         if (left.kind == VALUE_POISON) return check_names(e, scope, stage);
         return apply(e, evaluate_callee(e, scope, stage->call.callee), scope, given, stage->span, hint);
-    case EXPR_NAME: case EXPR_MEMBER:
+    case EXPR_NAME:
+    case EXPR_MEMBER:
         if (left.kind == VALUE_POISON) return check_names(e, scope, stage);
         return apply(e, evaluate_callee(e, scope, stage), scope, given, stage->span, hint);
     default:
@@ -279,7 +295,8 @@ static Value evaluate_unary(Elaborator *e, Scope *scope, Expr *expr) {
 static Value evaluate_conditional(Elaborator *e, Scope *scope, Expr *expr, Name hint) {
     Value condition = evaluate(e, scope, expr->conditional.condition, no_name), yes, no;
     if (condition.kind == VALUE_POISON) return poison();
-    if (condition.kind == VALUE_NUMBER) return evaluate(e, scope, condition.number != 0 ? expr->conditional.yes : expr->conditional.no, hint);
+    if (condition.kind == VALUE_NUMBER)
+        return evaluate(e, scope, condition.number != 0 ? expr->conditional.yes : expr->conditional.no, hint);
     if (!to_tensor(e, condition, expr->conditional.condition->span, &condition)) return poison();
     if (!to_tensor(e, evaluate(e, scope, expr->conditional.yes, no_name), expr->conditional.yes->span, &yes)) return poison();
     if (!to_tensor(e, evaluate(e, scope, expr->conditional.no, no_name), expr->conditional.no->span, &no)) return poison();
@@ -318,7 +335,9 @@ static Value index_list(Elaborator *e, Scope *scope, Value list, const SliceList
         return poison();
     }
     const Slice *slice = &slices->items[0];
-    if (!list_bound(e, scope, slice->start, list.count, 0, &start) || !list_bound(e, scope, slice->stop, list.count, list.count, &stop)) return poison();
+    if (!list_bound(e, scope, slice->start, list.count, 0, &start) ||
+        !list_bound(e, scope, slice->stop, list.count, list.count, &stop))
+        return poison();
     if (slice->single && start >= 0 && start < list.count) return list.items[start];
     if (slice->single) {
         fail(e, span, "the list has %d items, and no item %lld", list.count, (long long)start);
@@ -358,8 +377,10 @@ Value evaluate(Elaborator *e, Scope *scope, Expr *expr, Name hint) {
         return evaluate_stage(e, scope, expr->pipe.right, left, expr->pipe.left->span, hint);
     }
     case EXPR_NAMED:
-        return evaluate_named(e, scope, expr->named.name, evaluate(e, scope, expr->named.stage, fresh_name(scope, expr->named.name)));
-    case EXPR_ELLIPSIS: case EXPR_REPEAT:
+        return evaluate_named(e, scope, expr->named.name,
+                              evaluate(e, scope, expr->named.stage, fresh_name(scope, expr->named.name)));
+    case EXPR_ELLIPSIS:
+    case EXPR_REPEAT:
         fail(e, expr->span, expr->kind == EXPR_REPEAT ? "`repeat` stands after `|>`" : "`...` stands only in shapes and indexes");
         return poison();
     default: return poison();

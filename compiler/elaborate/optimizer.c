@@ -4,12 +4,16 @@
 
 #include <string.h>
 
-typedef struct SharedState { const char *name; Tensor *tensor; Node *update; } SharedState;
+typedef struct SharedState {
+    const char *name;
+    Tensor *tensor;
+    Node *update;
+} SharedState;
 
 typedef struct Rule {
     const Callable *callable;
-    Scope *scope;                /* of its arguments */
-    const char *prefix;          /* "vae.rmsprop" */
+    Scope *scope;       /* of its arguments */
+    const char *prefix; /* "vae.rmsprop" */
     int stage;
     LIST(SharedState) shared;
 } Rule;
@@ -18,7 +22,8 @@ typedef struct Rule {
 
 static Tensor *make_state(Elaborator *e, const Rule *rule, Scope *scope, const Stmt *stmt, const Shape *shape, const char *path) {
     Name name = { path, stmt->names.items[0].span };
-    Tensor *state = place_tensor(e, NULL, TENSOR_OPTIMIZER, name, shape, evaluate_later(e, scope, stmt->values.items[0]), name.span);
+    Tensor *state =
+        place_tensor(e, NULL, TENSOR_OPTIMIZER, name, shape, evaluate_later(e, scope, stmt->values.items[0]), name.span);
     if (state) state->stage = rule->stage;
     return state;
 }
@@ -37,7 +42,8 @@ static Tensor *shared_state(Elaborator *e, Rule *rule, Scope *scope, const Stmt 
 static void declare_state(Elaborator *e, Rule *rule, Scope *scope, const Stmt *stmt, const Tensor *weight) {
     Name name = stmt->names.items[0];
     Tensor *state = stmt->shape ? shared_state(e, rule, scope, stmt)
-                                : make_state(e, rule, scope, stmt, &weight->shape, arena_printf(e->arena, "%s.%s/%s", rule->prefix, name.text, weight->name));
+                                : make_state(e, rule, scope, stmt, &weight->shape,
+                                             arena_printf(e->arena, "%s.%s/%s", rule->prefix, name.text, weight->name));
     scope_bind(e, scope, name, state ? (Value){ .kind = VALUE_STATE, .tensor = state } : poison());
 }
 
@@ -58,7 +64,9 @@ static void check_shared(Elaborator *e, Rule *rule) {
         SharedState *state = &rule->shared.items[i];
         Node *update = state->tensor ? take_back(e, state->tensor) : NULL;
         if (state->update && update != state->update)
-            fail(e, rule->callable->decl->name.span, "the state `%s` has a shape of its own, so it exists once for all tensors; its new value may not depend on `%s` or `%s`",
+            fail(e, rule->callable->decl->name.span,
+                 "the state `%s` has a shape of its own, so it exists once for all tensors; its new value may not depend on `%s` "
+                 "or `%s`",
                  state->name, rule->callable->decl->weight.text, rule->callable->decl->gradient.text);
         state->update = update;
     }
@@ -95,7 +103,8 @@ static Call *bind_optimizer(Elaborator *e, Scope *scope, Expr *optimizer) {
     Value function = evaluate_callee(e, scope, call ? optimizer->call.callee : optimizer);
     if (function.kind == VALUE_POISON) return NULL;
     if (function.kind != VALUE_FUNCTION || !function.callable->decl || function.callable->decl->kind != DECL_OPTIMIZER) {
-        fail(e, optimizer->span, "an optimizer is expected after `using`, as in `using adam(lr = 0.001)`, but this is %s", value_text(e, function));
+        fail(e, optimizer->span, "an optimizer is expected after `using`, as in `using adam(lr = 0.001)`, but this is %s",
+             value_text(e, function));
         return NULL;
     }
     Given given = { 0 };
@@ -103,7 +112,8 @@ static Call *bind_optimizer(Elaborator *e, Scope *scope, Expr *optimizer) {
     return bind_call(e, function.callable, scope, given, optimizer->span, no_name);
 }
 
-void run_optimizer(Elaborator *e, Scope *scope, Expr *optimizer, const TensorList *tensors, Node *const *gradients, const char *prefix, int stage) {
+void run_optimizer(Elaborator *e, Scope *scope, Expr *optimizer, const TensorList *tensors, Node *const *gradients,
+                   const char *prefix, int stage) {
     Call *call = bind_optimizer(e, scope, optimizer);
     if (!call) return;
     CallSite site = { call->callable, optimizer->span, e->calls, 0 };

@@ -53,7 +53,8 @@ static bool match_classes(Elaborator *e, Scope *scope, const Callable *callable,
     Value expected = evaluate(e, scope, formal->classes, no_name);
     if (!to_integer(e, expected, formal->classes->span, "a number of classes", 1, &classes)) return false;
     if (value.kind == VALUE_TENSOR && example_shape(value).rank == 0 && (!value.classes || value.classes == classes)) return true;
-    fail(e, span, "`%s` expects a class[%lld] for `%s`, but this is %s", callable->name, (long long)classes, formal->name.text, value_text(e, value));
+    fail(e, span, "`%s` expects a class[%lld] for `%s`, but this is %s", callable->name, (long long)classes, formal->name.text,
+         value_text(e, value));
     fail_note(e, formal->name.span, "`%s` is declared here", formal->name.text);
     return false;
 }

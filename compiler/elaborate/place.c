@@ -40,7 +40,11 @@ static Place *find_net(const Elaborator *e, const Decl *decl) {
 static void elaborate_alone(Elaborator *e, const Callable *callable, Place *place) {
     const Decl *decl = callable->decl;
     Entry *entry = NEW(e->arena, Entry);
-    *entry = (Entry){ .kind = ENTRY_FUNCTION, .name = decl->name.text, .net = place != NULL, .graph = graph_create(e->arena), .span = decl->name.span };
+    *entry = (Entry){ .kind = ENTRY_FUNCTION,
+                      .name = decl->name.text,
+                      .net = place != NULL,
+                      .graph = graph_create(e->arena),
+                      .span = decl->name.span };
     Building building = { .entry = entry };
     Building *outer_building = e->building;
     Activation *outer_activation = e->activation, activation = { .place = place };
@@ -128,7 +132,8 @@ Place *place_enter_layer(Elaborator *e, const Callable *layer, Name hint, Span s
 static Value initial_value(Elaborator *e, const Shape *shape, Value initial, Span span) {
     Value dims[MAX_RANK];
     for (int i = 0; i < shape->rank; i++) dims[i] = number_value((double)shape->dim[i].base);
-    if (initial.kind == VALUE_THUNK && (initial.thunk->is_value || initial.thunk->expr->kind != EXPR_CALL)) initial = force(e, initial);
+    if (initial.kind == VALUE_THUNK && (initial.thunk->is_value || initial.thunk->expr->kind != EXPR_CALL))
+        initial = force(e, initial);
     bool function = initial.kind == VALUE_FUNCTION || initial.kind == VALUE_THUNK;
     return function ? apply_to(e, initial, list_value(e, dims, shape->rank), span) : initial;
 }
@@ -151,7 +156,8 @@ static Node *initial_node(Elaborator *e, const Shape *shape, Value initial, Name
     }
     if (found.rank == 0) return tensor_broadcast(e, value, shape, false, dim_batch(1)).node;
     if (shape_equal(&found, shape)) return value.node;
-    fail(e, span, "`%s` has shape %s, but its initial value has %s", name.text, shape_text(e->arena, shape), shape_text(e->arena, &found));
+    fail(e, span, "`%s` has shape %s, but its initial value has %s", name.text, shape_text(e->arena, shape),
+         shape_text(e->arena, &found));
     return NULL;
 }
 
@@ -172,7 +178,8 @@ static bool sizes_are_sensible(Elaborator *e, const Shape *shape, Name name, Spa
     for (int i = 0; i < shape->rank; i++) {
         size *= shape->dim[i].base;
         if (dim_is_const(shape->dim[i]) && shape->dim[i].base > 0 && size <= (int64_t)1 << 31) continue;
-        fail(e, span, "`%s` cannot have the shape %s: its sizes must be constants above 0, and its values fewer than 2^31", name.text, shape_text(e->arena, shape));
+        fail(e, span, "`%s` cannot have the shape %s: its sizes must be constants above 0, and its values fewer than 2^31",
+             name.text, shape_text(e->arena, shape));
         return false;
     }
     return true;
@@ -180,7 +187,8 @@ static bool sizes_are_sensible(Elaborator *e, const Shape *shape, Name name, Spa
 
 static Tensor *tensor_create(Elaborator *e, TensorRole role, const char *path, const Shape *shape, Span span) {
     Tensor *tensor = NEW(e->arena, Tensor);
-    *tensor = (Tensor){ .name = path, .role = role, .shape = *shape, .span = span, .index = e->module->tensors.count, .stage = -1 };
+    *tensor =
+        (Tensor){ .name = path, .role = role, .shape = *shape, .span = span, .index = e->module->tensors.count, .stage = -1 };
     LIST_PUSH(e->arena, &e->module->tensors, tensor);
     return tensor;
 }
@@ -188,7 +196,8 @@ static Tensor *tensor_create(Elaborator *e, TensorRole role, const char *path, c
 static Tensor *known_tensor(Elaborator *e, const Place *owner, Name name, const Shape *shape, Span span) {
     Tensor *known = find_tensor(owner, name.text);
     if (known && !shape_equal(&known->shape, shape))
-        fail(e, span, "`%s` has the shape %s here, but %s elsewhere", known->name, shape_text(e->arena, shape), shape_text(e->arena, &known->shape));
+        fail(e, span, "`%s` has the shape %s here, but %s elsewhere", known->name, shape_text(e->arena, shape),
+             shape_text(e->arena, &known->shape));
     return known;
 }
 

@@ -10,10 +10,13 @@ Port *declare_port(Elaborator *e, const Formal *formal, Scope *scope, int index)
         return NULL;
     }
     if (!formal->shape && !formal->classes) {
-        fail(e, formal->name.span, "the input `%s` needs a shape, as in `%s: [28, 28]`, or `class[10]` for a label", formal->name.text, formal->name.text);
+        fail(e, formal->name.span, "the input `%s` needs a shape, as in `%s: [28, 28]`, or `class[10]` for a label",
+             formal->name.text, formal->name.text);
         return NULL;
     }
-    if (formal->classes && !to_integer(e, evaluate(e, scope, formal->classes, no_name), formal->classes->span, "a number of classes", 1, &port->classes)) return NULL;
+    if (formal->classes && !to_integer(e, evaluate(e, scope, formal->classes, no_name), formal->classes->span,
+                                       "a number of classes", 1, &port->classes))
+        return NULL;
     if (formal->shape && !to_shape(e, evaluate(e, scope, formal->shape, no_name), formal->shape->span, &shape)) return NULL;
     port->shape.rank = shape.rank + 1;
     port->shape.dim[0] = dim_batch(1);
@@ -41,7 +44,8 @@ static void add_output(Elaborator *e, Entry *entry, Value output, int index, int
     port->name = count == 1 ? "out" : label ? label : arena_printf(e->arena, "out%d", index + 1);
     for (int i = 0; i < entry->roots.count; i++)
         if (entry->roots.items[i].value == output.node) port->name = arena_printf(e->arena, "out%d", index + 1);
-    LIST_PUSH(e->arena, &entry->roots, ((Root){ .kind = ROOT_OUTPUT, .name = port->name, .port = port, .value = output.node, .span = span }));
+    LIST_PUSH(e->arena, &entry->roots,
+              ((Root){ .kind = ROOT_OUTPUT, .name = port->name, .port = port, .value = output.node, .span = span }));
 }
 
 void add_outputs(Elaborator *e, Entry *entry, Value result, Span span) {

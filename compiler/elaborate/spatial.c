@@ -5,16 +5,19 @@
 #include <string.h>
 
 /* One whole number for each spatial axis: a list of them, or one number for all. */
-static bool spatial_argument(Elaborator *e, const Call *call, int index, const char *what, int spatial, int64_t low, int64_t usual, int64_t *amounts) {
+static bool spatial_argument(Elaborator *e, const Call *call, int index, const char *what, int spatial, int64_t low,
+                             int64_t usual, int64_t *amounts) {
     Value value = force(e, call->values[index]);
     if (value.kind == VALUE_POISON) return false;
     if (value.kind == VALUE_NONE) value = number_value((double)usual);
     if (value.kind == VALUE_LIST && value.count != spatial) {
-        fail(e, call->spans[index], "%s: one number for each of the %d spatial axes is expected, but this is %s", what, spatial, value_text(e, value));
+        fail(e, call->spans[index], "%s: one number for each of the %d spatial axes is expected, but this is %s", what, spatial,
+             value_text(e, value));
         return false;
     }
     for (int i = 0; i < spatial; i++)
-        if (!to_integer(e, value.kind == VALUE_LIST ? value.items[i] : value, call->spans[index], what, low, &amounts[i])) return false;
+        if (!to_integer(e, value.kind == VALUE_LIST ? value.items[i] : value, call->spans[index], what, low, &amounts[i]))
+            return false;
     return true;
 }
 
@@ -34,13 +37,13 @@ static Value from_example_axis(Graph *g, Node *node, bool batched) {
 static bool fits_kernel(Elaborator *e, const Call *call, const Shape *in, const Shape *k, bool batched) {
     const int spatial = in->rank - 1;
     if (spatial < 1 || spatial > MAX_SPATIAL || batched || k->rank != in->rank + 1)
-        fail(e, call->span, "a convolution takes [space..., channels] and a kernel [space..., channels, filters], but here %s and %s",
+        fail(e, call->span,
+             "a convolution takes [space..., channels] and a kernel [space..., channels, filters], but here %s and %s",
              shape_text(e->arena, in), shape_text(e->arena, k));
     else if (!dim_equal(k->dim[spatial], in->dim[spatial]))
         fail(e, call->span, "the kernel %s expects %lld channels, but the input %s has %lld", shape_text(e->arena, k),
              (long long)k->dim[spatial].base, shape_text(e->arena, in), (long long)in->dim[spatial].base);
-    else
-        return true;
+    else return true;
     return false;
 }
 
@@ -49,20 +52,26 @@ Value run_conv(Elaborator *e, Call *call) {
     Value x, kernel;
     ConvAxes axes;
     memset(&axes, 0, sizeof axes);
-    if (!to_tensor(e, call->values[0], call->spans[0], &x) || !to_tensor(e, call->values[1], call->spans[1], &kernel)) return poison();
+    if (!to_tensor(e, call->values[0], call->spans[0], &x) || !to_tensor(e, call->values[1], call->spans[1], &kernel))
+        return poison();
     Shape in = example_shape(x), k = kernel.node->shape;
     int spatial = axes.spatial = in.rank - 1;
     if (!fits_kernel(e, call, &in, &k, kernel.batched)) return poison();
     const int64_t any = -1000000;
-    if (!spatial_argument(e, call, 2, "a stride", spatial, 1, 1, axes.stride) || !spatial_argument(e, call, 3, "a padding", spatial, any, 0, axes.low) ||
-        !spatial_argument(e, call, 4, "a padding", spatial, any, 0, axes.high) || !spatial_argument(e, call, 5, "a spread (the stride of a transposed convolution)", spatial, 1, 1, axes.spread) ||
+    if (!spatial_argument(e, call, 2, "a stride", spatial, 1, 1, axes.stride) ||
+        !spatial_argument(e, call, 3, "a padding", spatial, any, 0, axes.low) ||
+        !spatial_argument(e, call, 4, "a padding", spatial, any, 0, axes.high) ||
+        !spatial_argument(e, call, 5, "a spread (the stride of a transposed convolution)", spatial, 1, 1, axes.spread) ||
         !spatial_argument(e, call, 6, "a dilation", spatial, 1, 1, axes.dilation))
         return poison();
     for (int i = 0; i < spatial; i++)
         if (conv_size(&axes, i, in.dim[i].base, k.dim[i].base) < 1) {
-            fail(e, call->span, "the kernel does not fit: along axis %d it reaches over %lld positions, but the input with its padding has %lld; "
-                 "a smaller kernel would, or `padding = same`", i,
-                 (long long)((k.dim[i].base - 1) * axes.dilation[i] + 1), (long long)((in.dim[i].base - 1) * axes.spread[i] + 1 + axes.low[i] + axes.high[i]));
+            fail(
+                e, call->span,
+                "the kernel does not fit: along axis %d it reaches over %lld positions, but the input with its padding has %lld; "
+                "a smaller kernel would, or `padding = same`",
+                i, (long long)((k.dim[i].base - 1) * axes.dilation[i] + 1),
+                (long long)((in.dim[i].base - 1) * axes.spread[i] + 1 + axes.low[i] + axes.high[i]));
             return poison();
         }
     locate(e, call->span);
@@ -72,7 +81,9 @@ Value run_conv(Elaborator *e, Call *call) {
 
 /* ── windows ──────────────────────────────────────────────────────────────────────────────── */
 
-typedef struct Windows { int64_t size[2], stride[2], low[2], high[2]; } Windows;
+typedef struct Windows {
+    int64_t size[2], stride[2], low[2], high[2];
+} Windows;
 
 /* The elements at one position of every window: [h, w, c] to [h', w', 1, c]. */
 static Node *window_position(Graph *g, Node *x, const Windows *windows, const int64_t *out, int row, int column) {
@@ -85,7 +96,8 @@ static Node *window_position(Graph *g, Node *x, const Windows *windows, const in
         step[i + 1] = windows->stride[i];
     }
     Node *part = graph_slice(g, x, start, size, step);
-    Shape shape = { .rank = 5, .dim = { part->shape.dim[0], part->shape.dim[1], part->shape.dim[2], dim_const(1), part->shape.dim[3] } };
+    Shape shape = { .rank = 5,
+                    .dim = { part->shape.dim[0], part->shape.dim[1], part->shape.dim[2], dim_const(1), part->shape.dim[3] } };
     return graph_reshape(g, part, &shape);
 }
 
@@ -93,7 +105,8 @@ static Node *overlapping_windows(Elaborator *e, Node *x, const Windows *windows,
     Node **parts = arena_alloc(e->arena, sizeof *parts * (size_t)(windows->size[0] * windows->size[1]));
     int count = 0;
     for (int row = 0; row < windows->size[0]; row++)
-        for (int column = 0; column < windows->size[1]; column++) parts[count++] = window_position(graph_of(e), x, windows, out, row, column);
+        for (int column = 0; column < windows->size[1]; column++)
+            parts[count++] = window_position(graph_of(e), x, windows, out, row, column);
     return graph_concat(graph_of(e), parts, count, 3);
 }
 
@@ -120,8 +133,10 @@ Value run_windows(Elaborator *e, Call *call) {
         fail(e, call->spans[0], "windows are taken from [height, width, channels], but this is %s", shape_text(e->arena, &in));
         return poison();
     }
-    if (!spatial_argument(e, call, 1, "a window size", 2, 1, 1, windows.size) || !spatial_argument(e, call, 2, "a stride", 2, 1, 1, windows.stride) ||
-        !spatial_argument(e, call, 3, "a padding", 2, 0, 0, windows.low) || !spatial_argument(e, call, 4, "a padding", 2, 0, 0, windows.high))
+    if (!spatial_argument(e, call, 1, "a window size", 2, 1, 1, windows.size) ||
+        !spatial_argument(e, call, 2, "a stride", 2, 1, 1, windows.stride) ||
+        !spatial_argument(e, call, 3, "a padding", 2, 0, 0, windows.low) ||
+        !spatial_argument(e, call, 4, "a padding", 2, 0, 0, windows.high))
         return poison();
     int64_t out[2];
     Dim low[MAX_RANK] = { { 0 } }, high[MAX_RANK] = { { 0 } };
@@ -130,8 +145,8 @@ Value run_windows(Elaborator *e, Call *call) {
         low[i + 1] = dim_const(windows.low[i]), high[i + 1] = dim_const(windows.high[i]);
         out[i] = (size - windows.size[i]) / windows.stride[i] + 1;
         if (size >= windows.size[i] && windows.size[0] * windows.size[1] <= 1024) continue;
-        fail(e, call->span, "a window of %lld by %lld does not fit into %s; a smaller one would, or `padding = same`", (long long)windows.size[0],
-             (long long)windows.size[1], shape_text(e->arena, &in));
+        fail(e, call->span, "a window of %lld by %lld does not fit into %s; a smaller one would, or `padding = same`",
+             (long long)windows.size[0], (long long)windows.size[1], shape_text(e->arena, &in));
         return poison();
     }
     locate(e, call->span);

@@ -40,9 +40,11 @@ static void run_assign(Elaborator *e, Scope *scope, const Stmt *stmt) {
     if (!to_tensor(e, evaluate(e, scope, stmt->values.items[0], no_name), span, &value)) return;
     Shape shape = example_shape(value);
     if (value.batched) {
-        fail(e, span, "`%s` is one for all examples, but this has a value for each; take a `batch_mean` or `batch_sum`", stmt->names.items[0].text);
+        fail(e, span, "`%s` is one for all examples, but this has a value for each; take a `batch_mean` or `batch_sum`",
+             stmt->names.items[0].text);
     } else if (shape.rank && !shape_equal(&shape, &target->shape)) {
-        fail(e, span, "`%s` has shape %s, but this is %s", stmt->names.items[0].text, shape_text(e->arena, &target->shape), shape_text(e->arena, &shape));
+        fail(e, span, "`%s` has shape %s, but this is %s", stmt->names.items[0].text, shape_text(e->arena, &target->shape),
+             shape_text(e->arena, &shape));
     } else {
         assign(e, target, tensor_broadcast(e, value, &target->shape, false, dim_batch(1)).node, stmt->span);
     }
@@ -55,7 +57,8 @@ static void run_state(Elaborator *e, Scope *scope, const Stmt *stmt) {
     if (!e->activation) fail(e, stmt->span, "a state belongs to a net; this is called outside of one");
     else if (!stmt->shape) fail(e, name.span, "the state `%s` needs a shape: `state %s: [...] = 0`", name.text, name.text);
     else if (to_shape(e, evaluate(e, scope, stmt->shape, no_name), stmt->shape->span, &shape))
-        tensor = place_tensor(e, e->activation->place, TENSOR_STATE, name, &shape, evaluate_later(e, scope, stmt->values.items[0]), name.span);
+        tensor = place_tensor(e, e->activation->place, TENSOR_STATE, name, &shape,
+                              evaluate_later(e, scope, stmt->values.items[0]), name.span);
     scope_bind(e, scope, name, tensor ? (Value){ .kind = VALUE_STATE, .tensor = tensor } : poison());
 }
 
@@ -80,7 +83,8 @@ static void run_add_loss(Elaborator *e, Scope *scope, const Stmt *stmt) {
     if (!to_tensor(e, evaluate(e, scope, stmt->values.items[0], no_name), span, &value)) return;
     Shape shape = example_shape(value);
     if (shape.rank) {
-        fail(e, span, "a loss is a scalar for each example, but this is %s; take its `sum` or `mean`", shape_text(e->arena, &shape));
+        fail(e, span, "a loss is a scalar for each example, but this is %s; take its `sum` or `mean`",
+             shape_text(e->arena, &shape));
         return;
     }
     LIST_PUSH(e->arena, &e->building->losses, ((AddedLoss){ .value = value.node, .span = stmt->span }));
@@ -93,7 +97,8 @@ bool run_statement(Elaborator *e, Scope *scope, const Stmt *stmt, Value *result)
     case STMT_STATE: run_state(e, scope, stmt); return false;
     case STMT_RETURN: return run_return(e, scope, stmt, result);
     case STMT_ADD_LOSS: run_add_loss(e, scope, stmt); return false;
-    case STMT_SCAN: case STMT_COLLECT: fail(e, stmt->span, "`scan` cannot be compiled yet"); return false;
+    case STMT_SCAN:
+    case STMT_COLLECT: fail(e, stmt->span, "`scan` cannot be compiled yet"); return false;
     default: fail(e, stmt->span, "this statement belongs in a `train`"); return false;
     }
 }

@@ -67,7 +67,8 @@ static bool common_batch(Elaborator *e, const char *what, const Value *items, in
     for (int i = 0; i < count; i++) {
         if (!items[i].batched) continue;
         if (*batched && !dim_equal(*batch, batch_of(items[i]))) {
-            fail(e, span, "%s cannot combine batches of different sizes, %lld and %lld times the batch", what, (long long)batch->scale, (long long)batch_of(items[i]).scale);
+            fail(e, span, "%s cannot combine batches of different sizes, %lld and %lld times the batch", what,
+                 (long long)batch->scale, (long long)batch_of(items[i]).scale);
             return false;
         }
         *batched = true;
@@ -81,7 +82,8 @@ static bool unify(Elaborator *e, const char *what, Value *items, int count, Span
     Shape shape;
     bool batched;
     Dim batch;
-    if (!common_batch(e, what, items, count, span, &batched, &batch) || !common_shape(e, what, items, count, span, &shape)) return false;
+    if (!common_batch(e, what, items, count, span, &batched, &batch) || !common_shape(e, what, items, count, span, &shape))
+        return false;
     for (int i = 0; i < count; i++) items[i] = tensor_broadcast(e, items[i], &shape, batched, batch);
     return true;
 }
@@ -143,8 +145,10 @@ Value tensor_matmul(Elaborator *e, Value a, Value b, Span span) {
     Shape left = example_shape(a), right = example_shape(b);
     int lead = left.rank > 2 && right.rank > 2 ? right.rank - 2 : 0; /* stacks of matrices, multiplied one by one */
     bool both = a.batched && b.batched;
-    if (!product_fits(&left, &right, lead) || (lead && left.rank != right.rank) || (both && !dim_equal(batch_of(a), batch_of(b)))) {
-        fail(e, span, "`@` multiplies [..., k] by [k, ...], but here %s by %s", shape_text(e->arena, &left), shape_text(e->arena, &right));
+    if (!product_fits(&left, &right, lead) || (lead && left.rank != right.rank) ||
+        (both && !dim_equal(batch_of(a), batch_of(b)))) {
+        fail(e, span, "`@` multiplies [..., k] by [k, ...], but here %s by %s", shape_text(e->arena, &left),
+             shape_text(e->arena, &right));
         return poison();
     }
     DotAxes axes;
@@ -249,7 +253,8 @@ Value tensor_size(Elaborator *e, Value x, Value axis, Span span) {
 Value tensor_reshape(Elaborator *e, Value x, const Shape *shape, Span span) {
     Shape from = example_shape(x);
     if (!shape_same_size(&from, shape)) {
-        fail(e, span, "%s cannot be reshaped to %s: the numbers of values differ", shape_text(e->arena, &from), shape_text(e->arena, shape));
+        fail(e, span, "%s cannot be reshaped to %s: the numbers of values differ", shape_text(e->arena, &from),
+             shape_text(e->arena, shape));
         return poison();
     }
     Shape full = x.batched ? with_batch(shape, batch_of(x)) : *shape;
@@ -278,7 +283,8 @@ Value tensor_concat(Elaborator *e, Value *parts, const Span *spans, int count, V
         Shape shape = example_shape(parts[i]), expected = first;
         if (shape.rank == first.rank) expected.dim[index] = shape.dim[index];
         if (!shape_equal(&shape, &expected)) {
-            fail(e, spans[i], "`concat` along axis %d expects the other axes to agree, but this is %s", index, shape_text(e->arena, &shape));
+            fail(e, spans[i], "`concat` along axis %d expects the other axes to agree, but this is %s", index,
+                 shape_text(e->arena, &shape));
             fail_note(e, spans[0], "the first is %s", shape_text(e->arena, &first));
             return poison();
         }
@@ -289,7 +295,11 @@ Value tensor_concat(Elaborator *e, Value *parts, const Span *spans, int count, V
 
 /* ── slices ───────────────────────────────────────────────────────────────────────────────── */
 
-typedef struct Cut { Dim start[MAX_RANK], size[MAX_RANK]; int64_t step[MAX_RANK]; uint32_t dropped, flipped; } Cut;
+typedef struct Cut {
+    Dim start[MAX_RANK], size[MAX_RANK];
+    int64_t step[MAX_RANK];
+    uint32_t dropped, flipped;
+} Cut;
 
 static bool index_bound(Elaborator *e, Scope *scope, Expr *expr, int64_t size, int64_t otherwise, int64_t *bound) {
     double number;
@@ -309,7 +319,8 @@ static bool cut_axis(Elaborator *e, Scope *scope, const Slice *slice, Span span,
         fail(e, span, "an axis of a run-time size cannot be sliced");
         return false;
     }
-    if (slice->step && !to_number(e, evaluate(e, scope, slice->step, no_name), slice->step->span, "a step", &given_step)) return false;
+    if (slice->step && !to_number(e, evaluate(e, scope, slice->step, no_name), slice->step->span, "a step", &given_step))
+        return false;
     if (given_step == -1 && !slice->start && !slice->stop) {
         cut->flipped |= 1u << axis;
         return true;
@@ -319,7 +330,8 @@ static bool cut_axis(Elaborator *e, Scope *scope, const Slice *slice, Span span,
         fail(e, slice->step->span, "a step is a whole number above 0, or -1 to turn a whole axis around");
         return false;
     }
-    if (!index_bound(e, scope, slice->start, size, 0, &start) || !index_bound(e, scope, slice->stop, size, size, &stop)) return false;
+    if (!index_bound(e, scope, slice->start, size, 0, &start) || !index_bound(e, scope, slice->stop, size, size, &stop))
+        return false;
     if (slice->single) stop = start + 1, cut->dropped |= 1u << axis;
     if (stop <= start || stop > size) {
         fail(e, span, "this takes nothing from an axis of the size %lld", (long long)size);
@@ -341,7 +353,8 @@ Value tensor_index(Elaborator *e, Scope *scope, Value x, const SliceList *slices
     Shape shape = example_shape(x);
     int ellipsis = ellipsis_of(slices), named = slices->count - (ellipsis >= 0);
     if (named > shape.rank) {
-        fail(e, span, "%s has %d ax%s, but %d are indexed", shape_text(e->arena, &shape), shape.rank, shape.rank == 1 ? "is" : "es", named);
+        fail(e, span, "%s has %d ax%s, but %d are indexed", shape_text(e->arena, &shape), shape.rank,
+             shape.rank == 1 ? "is" : "es", named);
         return poison();
     }
     Cut cut = { .dropped = 0 };

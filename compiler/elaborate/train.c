@@ -4,21 +4,27 @@
 
 #include <string.h>
 
-typedef struct Minimized { Node *value; Span span; } Minimized;
+typedef struct Minimized {
+    Node *value;
+    Span span;
+} Minimized;
 
-typedef struct Gradient { const Tensor *tensor; Node *value; } Gradient;
+typedef struct Gradient {
+    const Tensor *tensor;
+    Node *value;
+} Gradient;
 
 typedef struct PhaseRun {
     Elaborator *e;
     Stage *stage;
     Entry *entry;
-    const Stmt *phase;           /* NULL: the body of the train is the phase */
+    const Stmt *phase; /* NULL: the body of the train is the phase */
     const char *name;
     Scope *scope;
-    LIST(Minimized) minimized;   /* scalars: means over the batch */
+    LIST(Minimized) minimized;     /* scalars: means over the batch */
     LIST(Node *) minimized_values; /* what they are means of */
-    int losses;                  /* `minimize` statements, right or wrong */
-    LIST(const Stmt *) updates;  /* update, clip and average, in order */
+    int losses;                    /* `minimize` statements, right or wrong */
+    LIST(const Stmt *) updates;    /* update, clip and average, in order */
     TensorList updated;
     LIST(Gradient) gradients;
 } PhaseRun;
@@ -38,7 +44,8 @@ static bool scalar_value(PhaseRun *run, Expr *expr, const char *what, Value *val
     locate(e, expr->span);
     Shape shape = example_shape(*value);
     if (shape.rank == 0) return true;
-    fail(e, expr->span, "%s is a scalar for each example, but this is %s; take its `mean` or `sum`", what, shape_text(e->arena, &shape));
+    fail(e, expr->span, "%s is a scalar for each example, but this is %s; take its `mean` or `sum`", what,
+         shape_text(e->arena, &shape));
     return false;
 }
 
@@ -50,7 +57,8 @@ static void add_report(PhaseRun *run, const char *name, Node *value, bool loss, 
         fail(e, span, "the metric `%s` is declared twice", name);
         return;
     }
-    LIST_PUSH(e->arena, &run->entry->roots, ((Root){ .kind = ROOT_REPORT, .name = name, .value = value, .loss = loss, .span = span }));
+    LIST_PUSH(e->arena, &run->entry->roots,
+              ((Root){ .kind = ROOT_REPORT, .name = name, .value = value, .loss = loss, .span = span }));
 }
 
 static void run_minimize(PhaseRun *run, const Stmt *stmt) {
@@ -94,7 +102,8 @@ static Node *with_added_losses(PhaseRun *run, Node *loss) {
 static Node *total_loss(PhaseRun *run) {
     if (!run->minimized.count) return NULL;
     Node *loss = run->minimized.items[0].value;
-    for (int i = 1; i < run->minimized.count; i++) loss = graph_binary(graph_of(run->e), OP_ADD, loss, run->minimized.items[i].value);
+    for (int i = 1; i < run->minimized.count; i++)
+        loss = graph_binary(graph_of(run->e), OP_ADD, loss, run->minimized.items[i].value);
     return with_added_losses(run, loss);
 }
 
@@ -105,10 +114,14 @@ static void run_phase_statement(PhaseRun *run, const Stmt *stmt) {
     switch (stmt->kind) {
     case STMT_MINIMIZE: run_minimize(run, stmt); break;
     case STMT_METRIC: run_metric(run, stmt); break;
-    case STMT_UPDATE: case STMT_CLIP: case STMT_AVERAGE: LIST_PUSH(run->e->arena, &run->updates, stmt); break;
+    case STMT_UPDATE:
+    case STMT_CLIP:
+    case STMT_AVERAGE: LIST_PUSH(run->e->arena, &run->updates, stmt); break;
     case STMT_BIND: run_statement(run->e, run->scope, stmt, &result); break;
-    case STMT_BATCH: case STMT_EPOCHS:
-        if (run->phase && run->phase->body.count) fail(run->e, stmt->span, "this belongs to the whole `train`, outside of its phases");
+    case STMT_BATCH:
+    case STMT_EPOCHS:
+        if (run->phase && run->phase->body.count)
+            fail(run->e, stmt->span, "this belongs to the whole `train`, outside of its phases");
         break;
     case STMT_PHASE: break;
     default: fail(run->e, stmt->span, "this statement has no place in a `train`"); break;
@@ -175,7 +188,11 @@ static bool has_gradient(Node *derivative) {
     return !(node_is_uniform(derivative, &zero) && zero == 0);
 }
 
-typedef struct Update { const Stmt *stmt; TensorList tensors; LIST(Node *) gradients; } Update;
+typedef struct Update {
+    const Stmt *stmt;
+    TensorList tensors;
+    LIST(Node *) gradients;
+} Update;
 
 /* Adds the parameters of one target, with the gradients of the loss by them; those that the loss does not reach are left out. */
 static void add_target(PhaseRun *run, Node *loss, Expr *target, Update *update) {
@@ -230,7 +247,8 @@ static void average_tensor(PhaseRun *run, Tensor *tensor, double decay, Span spa
 static void run_average(PhaseRun *run, const Stmt *stmt) {
     double decay;
     if (!to_number(run->e, evaluate(run->e, run->scope, stmt->decay, no_name), stmt->decay->span, "a decay", &decay)) return;
-    if (decay < 0 || decay >= 1) fail(run->e, stmt->decay->span, "a decay is a number from 0 to below 1, such as 0.999, but this is %g", decay);
+    if (decay < 0 || decay >= 1)
+        fail(run->e, stmt->decay->span, "a decay is a number from 0 to below 1, such as 0.999, but this is %g", decay);
     for (int t = 0; t < stmt->values.count; t++) {
         TensorList tensors = { 0 };
         if (!collect_target(run, stmt->values.items[t], &tensors)) continue;
@@ -262,7 +280,8 @@ static void run_updates(PhaseRun *run, Node *loss) {
         check_updated_once(run, &update);
         for (int j = 0; j < update.tensors.count; j++) LIST_PUSH(e->arena, &run->updated, update.tensors.items[j]);
         const char *name = number++ ? arena_printf(e->arena, "%s.%d", prefix, number) : prefix;
-        run_optimizer(e, run->scope, update.stmt->optimizer, &update.tensors, update.gradients.items, name, e->module->stages.count);
+        run_optimizer(e, run->scope, update.stmt->optimizer, &update.tensors, update.gradients.items, name,
+                      e->module->stages.count);
     }
 }
 
@@ -275,7 +294,8 @@ static bool same_net(const Tensor *a, const Tensor *b) {
 /* A phase changes only the nets that it updates: the states of others stay, whatever their layers assign. */
 static bool may_change(const PhaseRun *run, const Tensor *tensor) {
     size_t stage = strlen(run->stage->name);
-    if (tensor->role != TENSOR_STATE || (strncmp(tensor->name, run->stage->name, stage) == 0 && tensor->name[stage] == '.')) return true;
+    if (tensor->role != TENSOR_STATE || (strncmp(tensor->name, run->stage->name, stage) == 0 && tensor->name[stage] == '.'))
+        return true;
     for (int i = 0; i < run->updated.count; i++)
         if (same_net(tensor, run->updated.items[i])) return true;
     return false;
@@ -286,10 +306,12 @@ static void add_gradients(PhaseRun *run) {
     for (int i = 1; i < run->gradients.count; i++) {
         const Gradient gradient = run->gradients.items[i];
         int at = i;
-        for (; at > 0 && run->gradients.items[at - 1].tensor->index > gradient.tensor->index; at--) run->gradients.items[at] = run->gradients.items[at - 1];
+        for (; at > 0 && run->gradients.items[at - 1].tensor->index > gradient.tensor->index; at--)
+            run->gradients.items[at] = run->gradients.items[at - 1];
         run->gradients.items[at] = gradient;
     }
-    for (int i = 0; i < run->gradients.count; i++) LIST_PUSH(run->e->arena, &run->entry->gradients, run->gradients.items[i].value);
+    for (int i = 0; i < run->gradients.count; i++)
+        LIST_PUSH(run->e->arena, &run->entry->gradients, run->gradients.items[i].value);
 }
 
 static void add_assignments(PhaseRun *run) {
@@ -298,7 +320,11 @@ static void add_assignments(PhaseRun *run) {
         const Assigned *assigned = &e->building->assigned.items[i];
         if (assigned->value == graph_tensor(graph_of(e), assigned->tensor) || !may_change(run, assigned->tensor)) continue;
         LIST_PUSH(e->arena, &run->entry->roots,
-                  ((Root){ .kind = ROOT_ASSIGN, .name = assigned->tensor->name, .target = assigned->tensor, .value = assigned->value, .span = assigned->span }));
+                  ((Root){ .kind = ROOT_ASSIGN,
+                           .name = assigned->tensor->name,
+                           .target = assigned->tensor,
+                           .value = assigned->value,
+                           .span = assigned->span }));
     }
 }
 
@@ -312,7 +338,9 @@ static bool reads_inputs(const Entry *entry) {
 }
 
 static PhaseRun phase_run(Elaborator *e, Stage *stage, Entry *entry, const Stmt *phase) {
-    return (PhaseRun){ .e = e, .stage = stage, .entry = entry, .phase = phase, .name = phase ? phase->names.items[0].text : stage->name };
+    return (PhaseRun){
+        .e = e, .stage = stage, .entry = entry, .phase = phase, .name = phase ? phase->names.items[0].text : stage->name
+    };
 }
 
 static Entry *stage_entry(Elaborator *e, Stage *stage, EntryKind kind, const char *name, Span span) {
@@ -337,7 +365,9 @@ static void train_phase(Elaborator *e, Stage *stage, const Callable *train, cons
         if (!run.losses) fail(e, span, "`%s` minimizes nothing; add `minimize ...`", entry->name);
         else if (!run.updates.count) fail(e, span, "`%s` updates nothing; add `update ... using ...`", entry->name);
     }
-    if (phase && phase->repeat) to_integer(e, evaluate(e, run.scope, phase->repeat, no_name), phase->repeat->span, "a number of repetitions", 1, &made.repeat);
+    if (phase && phase->repeat)
+        to_integer(e, evaluate(e, run.scope, phase->repeat, no_name), phase->repeat->span, "a number of repetitions", 1,
+                   &made.repeat);
     if (loss && errors == error_count(e->context)) {
         add_report(&run, "loss", loss, true, run.minimized.items[0].span);
         run_updates(&run, loss);
@@ -397,10 +427,12 @@ static int64_t setting(Elaborator *e, const Callable *train, StmtKind kind, cons
 static void check_mixture(Elaborator *e, const Callable *train, int phases) {
     for (int i = 0; phases && i < train->decl->body.count; i++) {
         const Stmt *stmt = train->decl->body.items[i];
-        if (stmt->kind == STMT_MINIMIZE || stmt->kind == STMT_UPDATE || stmt->kind == STMT_METRIC || stmt->kind == STMT_CLIP || stmt->kind == STMT_AVERAGE)
+        if (stmt->kind == STMT_MINIMIZE || stmt->kind == STMT_UPDATE || stmt->kind == STMT_METRIC || stmt->kind == STMT_CLIP ||
+            stmt->kind == STMT_AVERAGE)
             fail(e, stmt->span, "`%s` has phases, so this belongs into one of them", train->name);
         for (int j = 0; stmt->kind == STMT_PHASE && j < i; j++)
-            if (train->decl->body.items[j]->kind == STMT_PHASE && strcmp(train->decl->body.items[j]->names.items[0].text, stmt->names.items[0].text) == 0)
+            if (train->decl->body.items[j]->kind == STMT_PHASE &&
+                strcmp(train->decl->body.items[j]->names.items[0].text, stmt->names.items[0].text) == 0)
                 fail(e, stmt->names.items[0].span, "the phase `%s` is declared twice", stmt->names.items[0].text);
     }
 }

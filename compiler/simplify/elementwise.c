@@ -87,10 +87,19 @@ static bool is_positive(const Node *x) {
     if (is_uniform(x, &value)) return value > 0;
     if (!is(x, x->op)) return false;
     switch (x->op) {
-    case OP_EXP: case OP_SIGMOID: case OP_SOFTPLUS: case OP_SIZE: return true;
-    case OP_SUM: case OP_MAX: case OP_RESHAPE: case OP_PERMUTE: case OP_EXPAND: case OP_RECIP: case OP_SQRT:
-        return is_positive(x->in[0]);
-    case OP_ADD: case OP_MUL: return is_positive(x->in[0]) && is_positive(x->in[1]);
+    case OP_EXP:
+    case OP_SIGMOID:
+    case OP_SOFTPLUS:
+    case OP_SIZE: return true;
+    case OP_SUM:
+    case OP_MAX:
+    case OP_RESHAPE:
+    case OP_PERMUTE:
+    case OP_EXPAND:
+    case OP_RECIP:
+    case OP_SQRT: return is_positive(x->in[0]);
+    case OP_ADD:
+    case OP_MUL: return is_positive(x->in[0]) && is_positive(x->in[1]);
     default: return false;
     }
 }
@@ -144,8 +153,7 @@ static Node *log_of(Simplifier *s, Node *x) {
     if (is(x, OP_EXP)) return x->in[0];
     if (is(x, OP_SIGMOID)) return neg(s, simple_unary(s, OP_SOFTPLUS, neg(s, x->in[0])));
     if (is(x, OP_RECIP) && is_positive(x->in[0])) return neg(s, simple_unary(s, OP_LOG, x->in[0]));
-    if (is(x, OP_MUL) && is_positive(x))
-        return add(s, simple_unary(s, OP_LOG, x->in[0]), simple_unary(s, OP_LOG, x->in[1]));
+    if (is(x, OP_MUL) && is_positive(x)) return add(s, simple_unary(s, OP_LOG, x->in[0]), simple_unary(s, OP_LOG, x->in[1]));
     Node *rest = one_minus(x);
     if (rest && is(rest, OP_SIGMOID)) return neg(s, simple_unary(s, OP_SOFTPLUS, rest->in[0]));
     return log_of_clamped(s, x);
@@ -247,14 +255,13 @@ static Node *mul_constant(Simplifier *s, double constant, Node *x) {
     for (int i = 0; is(x, OP_MUL) && i < 2; i++)
         if (is_uniform(x->in[i], &inner)) return mul(s, fill_like(s, constant * inner, x), x->in[1 - i]);
     if (is(x, OP_SELECT) && is_uniform(x->in[1], &inner) && is_uniform(x->in[2], &inner))
-        return simple_select(s, x->in[0], mul(s, fill_like(s, constant, x), x->in[1]), mul(s, fill_like(s, constant, x), x->in[2]));
+        return simple_select(s, x->in[0], mul(s, fill_like(s, constant, x), x->in[1]),
+                             mul(s, fill_like(s, constant, x), x->in[2]));
     return NULL;
 }
 
 /* The same number for every element, known now or at run time. */
-static bool is_scalar(const Node *x) {
-    return x->shape.rank > 0 && is(x, OP_EXPAND) && x->in[0]->shape.rank == 0;
-}
+static bool is_scalar(const Node *x) { return x->shape.rank > 0 && is(x, OP_EXPAND) && x->in[0]->shape.rank == 0; }
 
 /* Numbers that multiply a tensor are multiplied with each other first. */
 static Node *mul_scalars(Simplifier *s, Node *scalar, Node *x) {
@@ -299,7 +306,11 @@ static Node *pow_rule(Simplifier *s, Node *x, Node *exponent) {
 
 static Node *binary_rule(Simplifier *s, Op op, Node *a, Node *b) {
     double constant;
-    if ((op == OP_ADD || op == OP_MUL) && is_uniform(b, &constant)) { Node *swap = a; a = b; b = swap; }
+    if ((op == OP_ADD || op == OP_MUL) && is_uniform(b, &constant)) {
+        Node *swap = a;
+        a = b;
+        b = swap;
+    }
     switch (op) {
     case OP_ADD: return add_rule(s, a, b);
     case OP_MUL: return mul_rule(s, a, b);

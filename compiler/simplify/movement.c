@@ -220,8 +220,7 @@ Node *simple_movement_like(Simplifier *s, const Node *movement, Node *x) {
     case OP_RESHAPE: return simple_reshape(s, x, &movement->shape);
     case OP_PERMUTE: return simple_permute(s, x, movement->attr.order);
     case OP_EXPAND: return simple_expand(s, x, &movement->shape, movement->attr.axes);
-    case OP_SLICE:
-        return simple_slice(s, x, movement->attr.slice.start, movement->shape.dim, movement->attr.slice.step);
+    case OP_SLICE: return simple_slice(s, x, movement->attr.slice.start, movement->shape.dim, movement->attr.slice.step);
     case OP_PAD: return simple_pad(s, x, movement->attr.pad.low, movement->attr.pad.high);
     default: return simple_flip(s, x, movement->attr.axes);
     }

@@ -154,7 +154,10 @@ Node *simple_max(Simplifier *s, Node *x, uint32_t axes) {
 
 /* ── contractions ─────────────────────────────────────────────────────────────────────────── */
 
-typedef struct Operand { Node *node; uint8_t *batch, *contract; } Operand;
+typedef struct Operand {
+    Node *node;
+    uint8_t *batch, *contract;
+} Operand;
 
 static uint32_t mask_of(const uint8_t *axes, int count) {
     uint32_t mask = 0;
@@ -239,9 +242,9 @@ static Node *exchanged_conv(Simplifier *s, Node *x, Node *kernel, const ConvAxes
         to_image[i + 1] = (uint8_t)i;
         to_kernel[i] = back[i + 1] = (uint8_t)(i + 1);
     }
-    to_image[0] = (uint8_t)last, to_image[last] = (uint8_t)spatial;   /* [q..., n, o] to [o, q..., n] */
-    to_kernel[spatial] = (uint8_t)last, to_kernel[last] = 0;          /* [i, s..., n] to [s..., n, i] */
-    back[0] = (uint8_t)last, back[last] = 0;                          /* [o, k..., i] to [i, k..., o] */
+    to_image[0] = (uint8_t)last, to_image[last] = (uint8_t)spatial; /* [q..., n, o] to [o, q..., n] */
+    to_kernel[spatial] = (uint8_t)last, to_kernel[last] = 0;        /* [i, s..., n] to [s..., n, i] */
+    back[0] = (uint8_t)last, back[last] = 0;                        /* [o, k..., i] to [i, k..., o] */
     Node *product = graph_conv(s->graph, simple_permute(s, kernel, to_image), simple_permute(s, x, to_kernel), &exchanged);
     return simple_permute(s, simple_flip(s, product, ((1u << spatial) - 1) << 1), back);
 }

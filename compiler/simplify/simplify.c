@@ -8,9 +8,7 @@
 
 #include <string.h>
 
-bool is(const Node *node, Op op) {
-    return node->op == op && !node->closed;
-}
+bool is(const Node *node, Op op) { return node->op == op && !node->closed; }
 
 bool is_uniform(const Node *node, double *value) {
     if (is(node, OP_CONST) || is(node, OP_EXPAND)) return node_is_uniform(node, value);
@@ -50,9 +48,9 @@ static Node *rebuild(Simplifier *s, const Node *node, Node **in) {
 typedef struct Walk {
     Simplifier *simplifier;
     const Graph *from;
-    bool *needed;          /* by id of `from` */
-    bool *closes;          /* by id of `from`: it becomes a closed node */
-    Node **simple;         /* by id of `from`: the node in its simple form */
+    bool *needed;  /* by id of `from` */
+    bool *closes;  /* by id of `from`: it becomes a closed node */
+    Node **simple; /* by id of `from`: the node in its simple form */
 } Walk;
 
 static Walk walk_over(Simplifier *simplifier, const Graph *from) {
@@ -122,8 +120,7 @@ static void simplify_once(Entry *entry) {
         Root *root = &entry->roots.items[i];
         root->value = walk.simple[root->value->id];
     }
-    for (int i = 0; i < entry->gradients.count; i++)
-        entry->gradients.items[i] = walk.simple[entry->gradients.items[i]->id];
+    for (int i = 0; i < entry->gradients.count; i++) entry->gradients.items[i] = walk.simple[entry->gradients.items[i]->id];
     entry->graph = simplifier.graph;
 }
 
