@@ -207,12 +207,12 @@ gan 2000 nearer
 gan_batchnorm 2000 nearer
 gan_replay 2000 nearer
 gan_minibatch 2000 nearer
-wgan 2000 nearer
+wgan 3000 nearer
 wgan_gp 2000 nearer
 cgan 8000 nearer
 dcgan 600 nearer
 cgan_conv 600 nearer
-wgan_gp_conv 2000 nearer
+wgan_gp_conv 1000 falls criticise.loss
 END
 
 # A model without activations finds the plane of the principal components.
