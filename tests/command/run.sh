@@ -60,6 +60,17 @@ expect 1 'Is a directory' . -o out.c
 expect 1 'cannot write nowhere/out.gdl: No such file' good.gdl --emit ast -o nowhere/out.gdl
 expect 1 'No space left' good.gdl --emit ast -o /dev/full
 
+printf 'let width = 2\nnet g: [3] |> dense(width)\n' > sized.gdl
+expect 0 'out: [2]' sized.gdl --summary
+expect 0 'out: [7]' -D width=3+4 sized.gdl --summary
+expect 1 'did you mean `width`' -D widht=5 sized.gdl --summary
+expect 1 'expected an expression' -D 'width=)' sized.gdl --summary
+mkdir folder
+echo 'let size = 5' > folder/shared.gdl
+printf 'import "shared.gdl"\nnet g: [3] |> dense(size)\n' > importing.gdl
+expect 1 'cannot be read: No such file' importing.gdl --summary
+expect 0 'out: [5]' -I folder importing.gdl --summary
+
 echo kept > out.gdl
 expect 1 'expected an expression' wrong.gdl --emit ast -o out.gdl
 holds grep -q kept out.gdl
