@@ -158,6 +158,10 @@ typedef struct gdl_array {
 int gdl_array_read(gdl_array *array, const char *path, gdl_error *error);
 void gdl_array_free(gdl_array *array);
 
+/* folder.c: reads the pictures of a folder (files named *.png, in the order of their names) as images for this port: bytes of shape
+ * [pictures, height, width, channels], grey or red, green and blue as the port asks. Each must have the port's height and width. */
+int gdl_folder_read(gdl_array *array, const char *path, const gdl_port *port, gdl_error *error);
+
 /* Writes float32 in C order as .npy (version 1.0). The file appears whole or not at all. */
 int gdl_npy_write(const char *path, size_t rank, const size_t *shape, const float *values, gdl_error *error);
 
@@ -289,6 +293,13 @@ int gdl_image_size(const gdl_port *port, size_t *height, size_t *width, size_t *
  * processor, starts the program again (execv of itself with argv) with OPENBLAS_CORETYPE set to kernels that fit, unless
  * that is set. With another BLAS, or none, it does nothing. */
 void gdl_blas_kernels(char **argv);
+
+/* ── subnormal.c ──────────────────────────────────────────────────────────────────────────── */
+
+/* In the calling thread, numbers below the smallest normal float (1.2e-38) are taken as zero from now on: training is
+ * up to several times faster, and the same run gives the same bits with it or without it only until such numbers occur.
+ * gdl_main does it; a program that embeds a model calls it in each thread that trains. */
+void gdl_flush_subnormals(void);
 
 /* ── trainer.c: the command line of a trainer ─────────────────────────────────────────────── */
 

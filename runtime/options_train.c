@@ -29,7 +29,7 @@ enum {
 };
 
 static const struct argp_option train_table[] = {
-    {NULL, 0, NULL, 0, "Data (IDX or .npy, plain or .gz; bytes become 0..1):", 1},
+    {NULL, 0, NULL, 0, "Data (IDX or .npy, plain or .gz, or a folder of PNG pictures; bytes become 0..1):", 1},
     {"data", KEY_DATA, "[INPUT=]FILE", 0,
      "Examples of an input; once for each input. The name may be left out where there is only one", 0},
     {"valid", KEY_VALID, "[INPUT=]FILE", 0, "Examples to validate with after each epoch", 0},

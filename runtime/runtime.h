@@ -58,6 +58,10 @@ int gdl_npy_header(gdl_reader *reader, gdl_array *array, bool *big, gdl_error *e
 int64_t gdl_array_integer(const gdl_array *array, size_t i);
 bool gdl_type_is_integer(gdl_type type);
 
+/* ── folder.c ─────────────────────────────────────────────────────────────────────────────── */
+
+bool gdl_is_folder(const char *path);
+
 /* ── sample.c ─────────────────────────────────────────────────────────────────────────────── */
 
 /* Whether an input is one label for each example, so that a limit can be balanced. */

@@ -13,7 +13,9 @@ int sources_read(Sources *sources, const char *option, const Texts *arguments, g
         Source *source = &sources->items[i];
         source->name = arguments->items[i];
         source->length = option_name(source->name, &path);
-        if (gdl_array_read(&source->array, path, error)) {
+        if (gdl_is_folder(path))
+            source->folder = path;
+        else if (gdl_array_read(&source->array, path, error)) {
             sources_free(sources);
             return GDL_FAILED;
         }
@@ -46,6 +48,8 @@ static int find_all(Sources *sources, const char *whose, const gdl_port *port, s
             return gdl_fail(error, "%s needs examples of its input %s: %s %s=FILE", whose, port[i].name,
                             sources->option, port[i].name);
         source->used = true;
+        if (source->folder && !source->array.values && gdl_folder_read(&source->array, source->folder, &port[i], error))
+            return GDL_FAILED;
         array[i] = &source->array;
     }
     return 0;

@@ -120,6 +120,7 @@ void plan_free(Plan *plan);
 typedef struct Source {
     const char *name;           /* of the input, `length` characters; 0: not said */
     size_t length;
+    const char *folder;         /* of pictures, which are read when it is known for which port; else NULL */
     gdl_array array;
     bool used;
 } Source;

@@ -5,6 +5,7 @@
 #include "scratch.h"
 
 #include <criterion/criterion.h>
+#include <png.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -278,6 +279,30 @@ Test(trainer, resumed_wrongly) {
     expect_error("train classifier --data x=images.idx --data label=labels.idx --resume a.safetensors", 1, "not among the stages to train");
     expect_error("train --data images.idx --resume images.idx", 1, "images.idx is not a whole safetensors file");
     expect_error("train --data images.idx --resume absent.safetensors", 1, "No such file");
+}
+
+static void write_drawing(const char *path, unsigned width) {
+    png_image image = {.version = PNG_IMAGE_VERSION, .width = width, .height = 4, .format = PNG_FORMAT_GRAY};
+    unsigned char values[32];
+    for (size_t i = 0; i < sizeof values; i++)
+        values[i] = (unsigned char)(7 * i + (unsigned char)path[strlen(path) - 5]);
+    cr_assert(png_image_write_to_file(&image, path, 0, values, 0, NULL), "%s", image.message);
+}
+
+Test(trainer, reads_folders_of_pictures) {
+    cr_assert_eq(mkdir("drawings", 0700), 0);
+    write_drawing("drawings/a.png", 4);
+    write_drawing("drawings/b.png", 4);
+    write_drawing("drawings/c.png", 4);
+    expect_success("train autoencoder --data x=drawings/ --valid x=drawings --epochs 1 --save a.safetensors");
+    expect_success("run reconstruct --load a.safetensors --data drawings --out a.npy");
+    gdl_array array;
+    cr_assert_eq(gdl_array_read(&array, "a.npy", NULL), 0);
+    cr_expect_eq(array.shape[0], 3);
+    gdl_array_free(&array);
+    expect_error("train classifier --data x=drawings --data label=drawings", 1, "label takes class labels");
+    write_drawing("drawings/d.png", 5);
+    expect_error("train autoencoder --data drawings", 1, "drawings/d.png: a picture of 4 x 4 pixels is expected");
 }
 
 /* ── run ── */
