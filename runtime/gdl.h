@@ -296,9 +296,9 @@ void gdl_blas_kernels(char **argv);
 
 /* ── subnormal.c ──────────────────────────────────────────────────────────────────────────── */
 
-/* In the calling thread, numbers below the smallest normal float (1.2e-38) are taken as zero from now on: training is
- * up to several times faster, and the same run gives the same bits with it or without it only until such numbers occur.
- * gdl_main does it; a program that embeds a model calls it in each thread that trains. */
+/* In the calling thread, numbers below the smallest normal float (1.2e-38) are taken as zero from now on, without which training can
+ * become several times slower. gdl_main does it; a program that embeds a model calls it in each thread that trains. On
+ * processors other than x86-64 and AArch64 it does nothing. */
 void gdl_flush_subnormals(void);
 
 /* ── trainer.c: the command line of a trainer ─────────────────────────────────────────────── */

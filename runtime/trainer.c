@@ -56,6 +56,7 @@ int gdl_main(int argc, char **argv, const gdl_model *model) {
                     {"confusion", command_confusion},
                     {"summary", command_summary}};
     gdl_blas_kernels(argv);
+    gdl_flush_subnormals();
     const char *slash = argc > 0 ? strrchr(argv[0], '/') : NULL;
     const char *program = slash ? slash + 1 : argc > 0 ? argv[0] : model->name;
     for (size_t c = 0; argc > 1 && c < sizeof commands / sizeof *commands; c++)

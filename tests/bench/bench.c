@@ -170,6 +170,7 @@ static Options parse_options(int argc, char **argv) {
 
 int main(int argc, char **argv) {
     gdl_blas_kernels(argv);
+    gdl_flush_subnormals();
     Options options = parse_options(argc, argv);
     Times times = { need(malloc(SAMPLES_MAX * sizeof(double))), need(malloc(SAMPLES_MAX * sizeof(double))), 0 };
     printf("One training step, in microseconds; OpenBLAS %s, threads: %d\n", openblas_get_corename(), openblas_get_num_threads());
