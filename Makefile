@@ -42,7 +42,7 @@ HELPER_OBJECTS    := $(patsubst %.c,$(B)/%.o,$(filter-out $(TEST_SOURCES),$(sort
 BENCH_OBJECTS     := $(filter $(B)/tests/bench/%,$(HELPER_OBJECTS))
 TESTS             := $(TEST_SOURCES:%.c=$(B)/%)
 
-EXAMPLES          := $(B)/examples/garments $(B)/examples/interpolation
+EXAMPLES          := $(B)/examples/garments $(B)/examples/interpolation $(B)/examples/arithmetic
 BENCH_MODELS      ?= stacked vae
 
 # ── Targets for people ───────────────────────────────────────────────────────────────────────
@@ -175,9 +175,11 @@ $(B)/models/%.c: models/%.gdl $(wildcard models/*.gdl) $(B)/gdlc
 	$(call say,GDLC $<)$(B)/gdlc $< -o $@
 $(B)/models/%.o: $(B)/models/%.c
 	$(COMPILE) $(FAST) -Wconversion
-$(B)/examples/interpolation.o: CPPFLAGS += -I$(B)/models
+$(B)/examples/interpolation.o $(B)/examples/arithmetic.o: CPPFLAGS += -I$(B)/models
 $(B)/examples/interpolation.o: $(B)/models/vae.c
 $(B)/examples/interpolation: $(B)/models/vae.o
+$(B)/examples/arithmetic.o: $(B)/models/conv_vae.c
+$(B)/examples/arithmetic: $(B)/models/conv_vae.o
 $(EXAMPLES): LDLIBS = $(BLAS_LIBS)
 FAST ?= -O3 -march=native -ffp-contract=fast -fno-trapping-math
 

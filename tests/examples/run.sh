@@ -14,6 +14,7 @@ check() {
 fails() { ! "$@"; }
 # bytes FILE.gz FROM COUNT: as hexadecimal digits
 bytes() { gzip -dc "$1" | tail -c +"$(($2 + 1))" | head -c "$3" | od -An -v -tx1 | tr -d ' \n'; }
+bytes_of_png() { tail -c +17 "$1" | head -c 8 | od -An -v -tx1 | tr -d ' \n'; } # width and height
 is() { [ "$1" = "$2" ] || { echo "expected $2, found $1"; false; }; }
 
 garments() { "$B/examples/garments" "$@" 2> "$temporary/errors"; }
@@ -42,6 +43,21 @@ check "a bad count is refused" fails garments "$temporary/f" --count many
 check "and the message says what is wanted" grep -q 'takes a number from 1 to' "$temporary/errors"
 check "a folder that cannot be made is an error" fails garments /dev/null/x
 check "and the message says why" grep -q 'Not a directory' "$temporary/errors"
+
+codings=$temporary/conv_vae.safetensors
+train_codings() {
+    CFLAGS="-O1 $CFLAGS" "$B/gdlc" models/conv_vae.gdl -o "$temporary/conv_vae" &&
+        "$temporary/conv_vae" train --data "$temporary/a/$images" --limit 128 --epochs 1 --save "$codings" 2> "$temporary/errors"
+}
+arithmetic() { "$B/examples/arithmetic" "$@" 2> "$temporary/errors"; }
+check "a model of codings trains" train_codings
+check "arithmetic with its codings" arithmetic "$codings" "$temporary/a/$images" "$temporary/a/$labels" "$temporary/arithmetic.png"
+check "gives ten rows of eleven pictures" is "$(bytes_of_png "$temporary/arithmetic.png")" 0000014c0000012e
+check "pictures with the labels of others are refused" fails arithmetic "$codings" "$temporary/c/$images" "$temporary/a/$labels" x.png
+check "and the message names both" grep -q "$temporary/c/$images.*$temporary/a/$labels\|$temporary/a/$labels.*$temporary/c/$images" "$temporary/errors"
+"$B/examples/garments" "$temporary/few" --count 6 > "$temporary/errors" 2>&1
+check "a class without pictures is an error" fails arithmetic "$codings" "$temporary/few/$images" "$temporary/few/$labels" x.png
+check "and the message says which" grep -q 'there is no picture of class' "$temporary/errors"
 
 readme_model() { awk '/^```$/ { if (inside) exit; inside = 1; next } inside' README.md; }
 check "the model that README.md shows is models/vae.gdl" is "$(readme_model | cksum)" "$(cksum < models/vae.gdl)"
