@@ -1,5 +1,5 @@
 #!/bin/sh
-# Emitted models against results that PyTorch computed; see truth.py and truth_images.py, which are not needed here.
+# Emitted models against results that PyTorch computed; see the scripts truth*.py, which are not needed here.
 B=${B:-build}
 CC=${CC:-cc}
 folder=$(mktemp -d) || exit 1
@@ -30,6 +30,11 @@ vae truth
 convolutions images
 conv images
 dcgan images -D rate=0
+gan gan
+gan gan_few
+gan_batchnorm gan
+wgan_gp gan
+wgan_gp gan_few
 END
 
 echo "$passed passed, $failed failed"

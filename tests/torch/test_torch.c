@@ -2,7 +2,7 @@
  *
  *     test_torch TRUTH LIBRARY NAME     the library holds the model, emitted with that name
  *
- * Every stage of the model that the file knows is run for its steps (50, or 30) from the weights and batches of truth.py's formulas,
+ * Every stage of the model that the file knows is run for its steps (20 to 50) from the weights and batches of truth.py's formulas,
  * and every net and export that it knows is called once. */
 #include "../library.h"
 #include "runtime.h"
@@ -127,20 +127,30 @@ static void count(Trial *trial, bool good) { good ? trial->passed++ : trial->fai
 
 /* ── Training ─────────────────────────────────────────────────────────────────────────────── */
 
-static void make_inputs(Trial *trial, const gdl_stage *stage, size_t step) {
-    const size_t examples = stage->batches * stage->batch;
+static void make_inputs(Trial *trial, const gdl_stage *stage, size_t batch, size_t step) {
+    const size_t examples = stage->batches * batch;
     for (size_t p = 0; p < stage->inputs; p++)
         for (size_t i = 0; i < examples; i++)
             set_example(&stage->input[p], step * examples + i, trial->inputs[p] + i * stage->input[p].size);
 }
 
+/* How many examples a step has: what the truth says, else what the model says. */
+static size_t batch_of(Trial *trial, const gdl_stage *stage) {
+    size_t numbers;
+    float *batch = find_truth(trial, stage->name, "batch", &numbers);
+    size_t examples = batch ? (size_t)*batch : stage->batch;
+    free(batch);
+    return examples;
+}
+
 /* The losses of the phases of all steps. */
 static bool run_steps(Trial *trial, const gdl_stage *stage, const float *losses, size_t steps) {
+    const size_t batch = batch_of(trial, stage);
     bool good = true;
     for (size_t step = 0; step < steps && good; step++) {
         float report[REPORTS];
-        make_inputs(trial, stage, step);
-        if (stage->step(trial->instance, stage->batch, (const void *const *)trial->inputs, report) != GDL_OK)
+        make_inputs(trial, stage, batch, step);
+        if (stage->step(trial->instance, batch, (const void *const *)trial->inputs, report) != GDL_OK)
             return false;
         for (size_t k = 0; k < stage->reports && good; k++)
             if (stage->report[k].loss) {
@@ -181,7 +191,7 @@ static void check_stage(Trial *trial, const gdl_stage *stage) {
         return;
     set_all_weights(trial);
     stage->begin(trial->instance);
-    count(trial, numbers >= 30 * phases && numbers % phases == 0 && run_steps(trial, stage, losses, numbers / phases));
+    count(trial, numbers >= 20 * phases && numbers % phases == 0 && run_steps(trial, stage, losses, numbers / phases));
     for (size_t i = 0; i < trial->model->tensors; i++)
         if (trial->model->tensor[i].role != GDL_OPTIMIZER)
             count(trial, same_weights(trial, stage, &trial->model->tensor[i]));
