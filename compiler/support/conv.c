@@ -1,7 +1,8 @@
 /* The rearrangements of one image that turn a convolution into a matrix product (see math.c for the form).
  *
  * Position p of the result and position k of the kernel meet the element p * stride + k * dilation - low of the image, spread
- * out by zeros: between its elements lie spread - 1 of them. */
+ * out by zeros: between its elements lie spread - 1 of them. Every size is a constant where these are called, and they
+ * are expanded there, so that no test of a size is left in them and the inner loops become vector code. */
 #include <stddef.h>
 #include <string.h>
 
@@ -16,60 +17,67 @@ typedef struct support_geometry {
     ptrdiff_t column_stride, column_low, column_spread, column_dilation;
 } support_geometry;
 
+/*** expanded
+ * A function that is expanded where it is called, however long it is. */
+#if defined __GNUC__
+#define support_expanded static inline __attribute__((always_inline))
+#else
+#define support_expanded static inline
+#endif
+
 /*** conv_place
  * The position in an image of a place in what is spread out of it; -1 for one of the zeros. */
-static ptrdiff_t support_conv_place(ptrdiff_t place, ptrdiff_t spread, ptrdiff_t size) {
+static inline ptrdiff_t support_conv_place(ptrdiff_t place, ptrdiff_t spread, ptrdiff_t size) {
     if (place < 0 || place % spread != 0) return -1;
     return place / spread < size ? place / spread : -1;
 }
 
-/*** conv_copy
- * Short rows are copied in line: a call would cost more than the copy. */
-static inline void support_conv_copy(float *restrict to, const float *restrict from, ptrdiff_t count) {
-    if (count >= 64) memcpy(to, from, (size_t)count * sizeof *to);
-    else for (ptrdiff_t i = 0; i < count; i++) to[i] = from[i];
-}
-
-/*** conv_row: conv_copy
- * One row of the kernel over neighbouring elements of a row of the image, from column `first` on; what lies outside is 0. */
-static inline void support_conv_row(const support_geometry *g, const float *restrict row, ptrdiff_t first, float *restrict to) {
-    const ptrdiff_t left = first < 0 ? (-first < g->kernel_columns ? -first : g->kernel_columns) : 0;
-    ptrdiff_t right = g->columns - first < g->kernel_columns ? g->columns - first : g->kernel_columns;
-    if (right < left) right = left;
-    for (ptrdiff_t i = 0; i < left * g->channels; i++) to[i] = 0.0f;
-    support_conv_copy(to + left * g->channels, row + (first + left) * g->channels, (right - left) * g->channels);
-    for (ptrdiff_t i = right * g->channels; i < g->kernel_columns * g->channels; i++) to[i] = 0.0f;
-}
-
-/*** conv_elements: conv_place
- * The same for elements that lie apart, or have zeros between them. */
-static inline void support_conv_elements(const support_geometry *g, const float *restrict row, ptrdiff_t first, float *restrict to) {
-    for (ptrdiff_t l = 0; l < g->kernel_columns; l++, to += g->channels) {
-        const ptrdiff_t c = support_conv_place(first + l * g->column_dilation, g->column_spread, g->columns);
-        for (ptrdiff_t i = 0; i < g->channels; i++) to[i] = c < 0 ? 0.0f : row[c * g->column + i * g->channel];
+/*** conv_row: expanded geometry
+ * What a row of the kernel covers of a row of the image, at each position of a row of the result, `width` floats apart. A
+ * row of the kernel covers neighbours; only at the ends, where it reaches over the edge, is each element looked at. */
+support_expanded void support_conv_row(const support_geometry *g, const float *restrict row, float *restrict to, ptrdiff_t width) {
+    const ptrdiff_t length = g->kernel_columns * g->channels, end = g->columns * g->channels;
+    for (ptrdiff_t q = 0; q < g->out_columns; q++) {
+        const ptrdiff_t first = (q * g->column_stride - g->column_low) * g->channels;
+        if (first >= 0 && first + length <= end)
+            for (ptrdiff_t i = 0; i < length; i++) to[q * width + i] = row[first + i];
+        else
+            for (ptrdiff_t i = 0; i < length; i++) to[q * width + i] = first + i < 0 || first + i >= end ? 0.0f : row[first + i];
     }
+}
+
+/*** conv_elements: expanded geometry conv_place
+ * The same for elements that lie apart, or have zeros between them. */
+support_expanded void support_conv_elements(const support_geometry *g, const float *restrict row, float *restrict to, ptrdiff_t width) {
+    for (ptrdiff_t q = 0; q < g->out_columns; q++)
+        for (ptrdiff_t l = 0; l < g->kernel_columns; l++) {
+            const ptrdiff_t place = q * g->column_stride + l * g->column_dilation - g->column_low;
+            const ptrdiff_t c = support_conv_place(place, g->column_spread, g->columns);
+            float *at = to + q * width + l * g->channels;
+            for (ptrdiff_t i = 0; i < g->channels; i++) at[i] = c < 0 ? 0.0f : row[c * g->column + i * g->channel];
+        }
 }
 
 /*** conv_gather: geometry conv_place conv_row conv_elements
  * to[out row][out column][kernel row][kernel column][channel]: what the kernel covers at each position of the result. */
-static void support_conv_gather(const support_geometry *g, const float *restrict x, float *restrict to) {
-    const ptrdiff_t length = g->kernel_columns * g->channels;
-    const int neighbours = g->column_dilation == 1 && g->column_spread == 1 && g->channel == 1 && g->column == g->channels;
-    for (ptrdiff_t p = 0; p < g->out_rows; p++)
-        for (ptrdiff_t q = 0; q < g->out_columns; q++)
-            for (ptrdiff_t k = 0; k < g->kernel_rows; k++, to += length) {
-                const ptrdiff_t r = support_conv_place(p * g->row_stride + k * g->row_dilation - g->row_low, g->row_spread, g->rows);
-                const ptrdiff_t first = q * g->column_stride - g->column_low;
-                if (r < 0) for (ptrdiff_t i = 0; i < length; i++) to[i] = 0.0f;
-                else if (neighbours) support_conv_row(g, x + r * g->row, first, to);
-                else support_conv_elements(g, x + r * g->row, first, to);
-            }
+support_expanded void support_conv_gather(const support_geometry *g, const float *restrict x, float *restrict to) {
+    const ptrdiff_t length = g->kernel_columns * g->channels, width = g->kernel_rows * length;
+    const int neighbours = g->column_dilation == 1 && g->column_spread == 1 && g->column == g->channels &&
+                           (g->channel == 1 || g->channels == 1);
+    for (ptrdiff_t p = 0; p < g->out_rows; p++, to += g->out_columns * width)
+        for (ptrdiff_t k = 0; k < g->kernel_rows; k++) {
+            const ptrdiff_t r = support_conv_place(p * g->row_stride + k * g->row_dilation - g->row_low, g->row_spread, g->rows);
+            float *at = to + k * length;
+            if (r < 0) for (ptrdiff_t q = 0; q < g->out_columns; q++) for (ptrdiff_t i = 0; i < length; i++) at[q * width + i] = 0.0f;
+            else if (neighbours) support_conv_row(g, x + r * g->row, at, width);
+            else support_conv_elements(g, x + r * g->row, at, width);
+        }
 }
 
-/*** conv_scatter: geometry
+/*** conv_scatter: expanded geometry
  * Adds products[row][column][kernel row][kernel column][channel], one for each position of the image, to the result
  * out[out row][out column][channel]. */
-static void support_conv_scatter(const support_geometry *g, const float *restrict products, float *restrict out) {
+support_expanded void support_conv_scatter(const support_geometry *g, const float *restrict products, float *restrict out) {
     memset(out, 0, (size_t)(g->out_rows * g->out_columns * g->channels) * sizeof *out);
     for (ptrdiff_t r = 0; r < g->rows; r++)
         for (ptrdiff_t c = 0; c < g->columns; c++)
@@ -84,10 +92,10 @@ static void support_conv_scatter(const support_geometry *g, const float *restric
                 }
 }
 
-/*** conv_kernel: geometry conv_place
+/*** conv_kernel: expanded geometry conv_place
  * to[kernel row][kernel column][channel][out row][out column]: the gradient of a kernel, whose elements are the positions
  * of the result, and the positions of the gradient of what the convolution made are the elements of its kernel. */
-static void support_conv_kernel(const support_geometry *g, const float *restrict x, float *restrict to) {
+support_expanded void support_conv_kernel(const support_geometry *g, const float *restrict x, float *restrict to) {
     for (ptrdiff_t k = 0; k < g->kernel_rows; k++)
         for (ptrdiff_t l = 0; l < g->kernel_columns; l++, to += g->channels * g->out_rows * g->out_columns)
             for (ptrdiff_t p = 0; p < g->out_rows; p++)
