@@ -43,7 +43,7 @@ BENCH_OBJECTS     := $(filter $(B)/tests/bench/%,$(HELPER_OBJECTS))
 TESTS             := $(TEST_SOURCES:%.c=$(B)/%)
 
 EXAMPLES          := $(B)/examples/garments $(B)/examples/interpolation $(B)/examples/arithmetic
-BENCH_MODELS      ?= stacked vae
+BENCH_MODELS      ?= stacked vae conv dcgan
 
 # ── Targets for people ───────────────────────────────────────────────────────────────────────
 
