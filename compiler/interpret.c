@@ -493,34 +493,67 @@ static void run_node(const Run *run, const Node *node, double *out) {
         run_elementwise(run, node, out);
 }
 
-static double *copy_result(const double *from, int64_t size) {
-    double *copy = malloc((size_t)(size ? size : 1) * sizeof *copy);
-    if (!copy)
+/* By id: the last node that reads the value; what a root has is read after all nodes. */
+static int *last_readers(Arena *arena, const Entry *entry, const bool *needed) {
+    const Graph *graph = entry->graph;
+    int *last = arena_alloc(arena, ((size_t)graph->nodes.count + 1) * sizeof *last);
+    for (int i = 0; i < graph->nodes.count; i++) {
+        last[i] = i;
+        for (int k = 0; needed[i] && k < graph->nodes.items[i]->arity; k++)
+            last[graph->nodes.items[i]->in[k]->id] = i;
+    }
+    for (int i = 0; i < entry->roots.count; i++)
+        last[entry->roots.items[i].value->id] = graph->nodes.count;
+    return last;
+}
+
+/* Frees the values that the node was the last to read. */
+static void free_read(Run *run, const Node *node, const int *last) {
+    for (int k = -1; k < node->arity; k++) {
+        int id = k < 0 ? node->id : node->in[k]->id;
+        if (last[id] != node->id)
+            continue;
+        free(run->of[id]);
+        run->of[id] = NULL;
+    }
+}
+
+static double *new_values(int64_t size) {
+    double *values = calloc((size_t)size + 1, sizeof *values);
+    if (!values)
         abort();
-    memcpy(copy, from, (size_t)size * sizeof *copy);
-    return copy;
+    return values;
+}
+
+static void run_nodes(Run *run, Arena *arena, const Entry *entry) {
+    const bool *needed = entry_needs(arena, entry);
+    const int *last = last_readers(arena, entry, needed);
+    for (int i = 0; i < entry->graph->nodes.count; i++) {
+        const Node *node = entry->graph->nodes.items[i];
+        if (!needed[i])
+            continue;
+        run->of[i] = new_values(count_of(run, node));
+        run_node(run, node, run->of[i]);
+        free_read(run, node, last);
+    }
 }
 
 /* Requires a graph that `verify` accepts, and `values` with a number for every symbol, input and tensor that it reads. */
 void interpret(const Entry *entry, Values *values, double **results) {
     Arena *arena = arena_create();
-    const bool *needed = entry_needs(arena, entry);
     Run run = {values, arena_alloc(arena, ((size_t)entry->graph->nodes.count + 1) * sizeof(double *))};
-    for (int i = 0; i < entry->graph->nodes.count; i++) {
-        const Node *node = entry->graph->nodes.items[i];
-        if (!needed[i])
-            continue;
-        run.of[i] = arena_alloc(arena, ((size_t)count_of(&run, node) + 1) * sizeof(double));
-        run_node(&run, node, run.of[i]);
-    }
+    run_nodes(&run, arena, entry);
     for (int i = 0; i < entry->roots.count; i++) {
-        const Root *root = &entry->roots.items[i];
-        results[i] = copy_result(run.of[root->value->id], count_of(&run, root->value));
+        const Node *node = entry->roots.items[i].value;
+        results[i] = new_values(count_of(&run, node));
+        copy_values(&run, node, run.of[node->id], results[i]);
     }
     for (int i = 0; i < entry->roots.count; i++) {
         const Root *root = &entry->roots.items[i];
         if (root->kind == ROOT_ASSIGN)
             copy_values(&run, root->value, results[i], values->tensors[root->target->index]);
     }
+    for (int i = 0; i < entry->graph->nodes.count; i++)
+        free(run.of[i]);
     arena_destroy(arena);
 }

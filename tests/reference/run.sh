@@ -23,7 +23,7 @@ count() {
 
 # library NAME: makes NAME.so of all NAME*.c in the folder.
 library() {
-    $CC -std=c11 -O2 -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror $CFLAGS_EMITTED -shared -fPIC -I"$B/include" \
+    $CC -std=c11 -O1 -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror $CFLAGS_EMITTED -shared -fPIC -I"$B/include" \
         $(pkg-config --cflags openblas) -o "$folder/$1.so" "$folder/$1"*.c $(pkg-config --libs openblas) -lm
 }
 

@@ -7,8 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { STEPS = 3 };
-
 static int64_t batches_of(const Stage *stage) {
     int64_t batches = 0;
     for (int i = 0; i < stage->phases.count; i++)
@@ -54,6 +52,16 @@ static void call_update(void *address, void *model, size_t n) {
     call.function(model, n);
 }
 
+static void run_phase(Session *s, const Stage *stage, const Entry *phase, const Inputs *inputs, size_t n, float *found) {
+    void *backward = part_of(s->comparison, stage, phase, "backward"), *update = part_of(s->comparison, stage, phase, "update");
+    expect_equal(s->comparison, "parts of the phase", backward && update, 1);
+    if (!backward || !update)
+        return;
+    int result = call_backward(backward, s->model, n, inputs->given, (size_t)stage->inputs.count, found);
+    expect_equal(s->comparison, "result of the backward part", (uint64_t)result, GDL_OK);
+    call_update(update, s->model, n);
+}
+
 /* ── Phases ───────────────────────────────────────────────────────────────────────────────── */
 
 /* Compares the reports of an entry with `found`; returns how many there are. */
@@ -65,45 +73,39 @@ static int compare_reports(Comparison *c, const char *call, const Entry *entry, 
     return reports;
 }
 
-/* One run of a phase. Adds its reports to `sums`, as one of so many runs of which the mean is reported; returns how many. */
-static int compare_phase(Session *s, const Stage *stage, const Phase *phase, const Inputs *inputs, size_t n, float *sums) {
+/* One run of a phase, and the interpreter beside it. Returns the reports, which the emitted code writes to `found`. */
+static int compare_phase(Session *s, const Stage *stage, const Phase *phase, const Inputs *inputs, size_t n, float *found) {
     Comparison *c = s->comparison;
     const Entry *entry = phase->entry;
     const char *call = arena_printf(c->arena, "%s, %s(%d examples)", stage->name, entry->name, (int)n);
-    void *backward = part_of(c, stage, entry, "backward"), *update = part_of(c, stage, entry, "update");
-    float found[PORTS] = {0};
-    expect_equal(c, call, backward && update, 1);
-    if (!backward || !update)
-        return 0;
     load_tensors(s);
     double **results = interpret_bounded(s, entry, values_for(s, inputs, (int64_t)n, s->clock->tick));
-    expect_equal(c, call, (uint64_t)call_backward(backward, s->model, n, inputs->given, (size_t)stage->inputs.count, found), GDL_OK);
-    call_update(update, s->model, n);
+    run_phase(s, stage, entry, inputs, n, found);
     int reports = compare_reports(c, call, entry, results, found);
     for (int i = 0; i < c->module->tensors.count; i++)
         compare_tensor(s, call, i);
-    for (int i = 0; i < reports; i++)
-        sums[i] += found[i] / (float)phase->repeat;
     free_results(entry, results);
     return reports;
 }
 
-/* All phases of one iteration; each run of one that reads takes the next batch. Returns the number of reports. */
-static int compare_phases(Session *s, const Stage *stage, Inputs inputs, size_t n, float *reports) {
-    int count = 0;
-    for (int i = 0; i < stage->phases.count; i++) {
-        const Phase *phase = &stage->phases.items[i];
-        int added = 0;
-        for (int64_t run = 0; run < phase->repeat; run++) {
-            added = compare_phase(s, stage, phase, &inputs, n, reports + count);
-            for (int p = 0; phase->reads && p < stage->inputs.count; p++) {
-                inputs.exact[p] += inputs.size[p];
-                inputs.given[p] = (const float *)inputs.given[p] + inputs.size[p]; /* labels are as wide */
-            }
+/* The runs of a phase; each takes the next batch if the phase reads inputs. The interpreter follows the first and the last.
+ * The mean of their reports goes to `means`; returns how many. */
+static int compare_runs(Session *s, const Stage *stage, const Phase *phase, Inputs *inputs, size_t n, float *means) {
+    int reports = 0;
+    for (int64_t run = 0; run < phase->repeat; run++) {
+        float found[PORTS] = {0};
+        if (run == 0 || run + 1 == phase->repeat)
+            reports = compare_phase(s, stage, phase, inputs, n, found);
+        else
+            run_phase(s, stage, phase->entry, inputs, n, found);
+        for (int i = 0; i < reports; i++)
+            means[i] += found[i] / (float)phase->repeat;
+        for (int p = 0; phase->reads && p < stage->inputs.count; p++) {
+            inputs->exact[p] += inputs->size[p];
+            inputs->given[p] = (const float *)inputs->given[p] + inputs->size[p]; /* labels are as wide */
         }
-        count += added;
     }
-    return count;
+    return reports;
 }
 
 /* ── Steps ────────────────────────────────────────────────────────────────────────────────── */
@@ -136,15 +138,17 @@ static void compare_step(Session *s, int number, size_t n) {
     Comparison *c = s->comparison;
     const Stage *stage = c->module->stages.items[number];
     const gdl_stage *described = &c->model->stage[number];
-    Inputs inputs = make_inputs(c, stage->inputs.items, stage->inputs.count, (int64_t)n, batches_of(stage));
+    Inputs inputs = make_inputs(c, stage->inputs.items, stage->inputs.count, (int64_t)n, batches_of(stage)), first = inputs;
     float parts[PORTS] = {0}, whole[PORTS] = {0}, *before = copy_tensors(s);
     gdl_clock clock = *s->clock;
-    int reports = compare_phases(s, stage, inputs, n, parts);
+    int reports = 0;
+    for (int i = 0; i < stage->phases.count; i++)
+        reports += compare_runs(s, stage, &stage->phases.items[i], &inputs, n, parts + reports);
     const float *after = copy_tensors(s);
     uint64_t tick = s->clock->tick;
     restore_tensors(s, before);
     *s->clock = clock;
-    expect_equal(c, "result of the step", (uint64_t)described->step(s->model, n, inputs.given, whole), GDL_OK);
+    expect_equal(c, "result of the step", (uint64_t)described->step(s->model, n, first.given, whole), GDL_OK);
     expect_equal(c, "tick after the step", s->clock->tick, tick);
     expect_equal(c, "steps", s->clock->step, clock.step + 1);
     expect_equal(c, "number of reports", described->reports, (uint64_t)reports);
@@ -180,7 +184,7 @@ void compare_stage(Session *s, int number) {
     warm_up(s, number);
     s->clock->lr_scale = 0.25f;
     s->clock->epoch = 3;
-    for (size_t step = 0; step < STEPS; step++)
-        compare_step(s, number, step < c->batch ? c->batch - step : 1);
+    compare_step(s, number, c->batch);
+    compare_step(s, number, 1);
     compare_evaluate(s, number, c->batch);
 }
