@@ -39,6 +39,7 @@ static Node *rebuild(Simplifier *s, const Node *node, Node **in) {
     }
     if (node->op == OP_SUM) return simple_sum(s, in[0], node->attr.axes);
     if (node->op == OP_MAX) return simple_max(s, in[0], node->attr.axes);
+    if (node->op == OP_ARGMAX && dim_equal(in[0]->shape.dim[node->attr.axis], dim_const(1))) return graph_fill(s->graph, 0, &node->shape);
     if (node->op == OP_STOP && s->final) return in[0];
     return graph_copy_node(s->graph, node, in);
 }
