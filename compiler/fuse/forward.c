@@ -73,14 +73,23 @@ static void mark_used(Fuse *fuse, const StepList *steps, bool writes) {
         if (accesses.items[i].writes == writes) accesses.items[i].buffer->used = true;
 }
 
-static void drop_stores(const StepList *steps) {
+/* Whether a step still does something: statements whose result is neither in memory nor in a register have lost their reader. */
+static bool is_alive(const Step *step) {
+    if (step->kind == STEP_LOOP) return step->loop.body.count > 0;
+    return step->kind != STEP_STATEMENT || step->statement->stored || step->statement->reused;
+}
+
+static void drop_stores(StepList *steps) {
+    int kept = 0;
     for (int i = 0; i < steps->count; i++) {
         Step *step = steps->items[i];
         if (step->kind == STEP_LOOP) drop_stores(&step->loop.body);
         if (step->kind == STEP_STATEMENT && step->statement->buffer->kind == BUFFER_TEMPORARY &&
             !step->statement->buffer->used)
             step->statement->stored = false;
+        if (is_alive(step)) steps->items[kept++] = step;
     }
+    steps->count = kept;
 }
 
 void forward_values(Fuse *fuse) {
