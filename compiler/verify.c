@@ -405,6 +405,33 @@ static void check_gradients(Checker *checker) {
         checker->fault = arena_printf(checker->arena, "%s is updated, but has no gradient", tensor->name);
 }
 
+/* By id: whether the value depends on an input other than by way of a gradient. */
+static bool *mark_readers(Checker *checker) {
+    const Entry *entry = checker->entry;
+    bool *reads = arena_alloc(checker->arena, (size_t)entry->graph->nodes.count + 1);
+    for (int i = 0; i < entry->graph->nodes.count; i++) {
+        const Node *node = entry->graph->nodes.items[i];
+        reads[i] = node->op == OP_INPUT;
+        for (int k = 0; k < node->arity; k++)
+            reads[i] = reads[i] || reads[node->in[k]->id];
+        for (int k = 0; k < entry->gradients.count; k++)
+            reads[i] = reads[i] && entry->gradients.items[k] != node;
+    }
+    return reads;
+}
+
+/* Parameters and the states of their optimizers get new values from gradients alone: where several machines train
+ * together, the sum of their gradients is all that they exchange. */
+static void check_updates(Checker *checker) {
+    const RootList *roots = &checker->entry->roots;
+    const bool *reads = mark_readers(checker);
+    for (int i = 0; i < roots->count && !checker->fault; i++) {
+        const Root *root = &roots->items[i];
+        if (root->kind == ROOT_ASSIGN && root->target->role != TENSOR_STATE && reads[root->value->id])
+            checker->fault = arena_printf(checker->arena, "%s is updated from an input other than by way of a gradient", root->target->name);
+    }
+}
+
 const char *verify(Arena *arena, const Entry *entry) {
     Checker checker = {arena, entry, NULL};
     for (int i = 0; i < entry->graph->nodes.count && !checker.fault; i++)
@@ -413,5 +440,7 @@ const char *verify(Arena *arena, const Entry *entry) {
         check_root(&checker, i);
     if (!checker.fault)
         check_gradients(&checker);
+    if (!checker.fault && entry->kind == ENTRY_PHASE)
+        check_updates(&checker);
     return checker.fault;
 }

@@ -19,16 +19,30 @@ static inline Module *module_of(Context *context, int file) {
     return module;
 }
 
-static inline void simplify_entries(Context *context, Module *module) {
-    simplify(context, module->init);
+/* Simplifies and verifies an entry; false, with a message, where it is not valid, before or after. */
+static inline bool simplify_entry(Context *context, Entry *entry) {
+    const char *before = verify(context->arena, entry), *after = NULL;
+    if (!before) {
+        simplify(context, entry);
+        after = verify(context->arena, entry);
+    }
+    if (before || after)
+        printf("%s is not valid %s simplification: %s\n", entry->name, before ? "before" : "after", before ? before : after);
+    return !before && !after;
+}
+
+/* All entries of the module. */
+static inline bool simplify_entries(Context *context, Module *module) {
+    bool valid = simplify_entry(context, module->init);
     for (int i = 0; i < module->functions.count; i++)
-        simplify(context, module->functions.items[i]);
+        valid = simplify_entry(context, module->functions.items[i]) && valid;
     for (int i = 0; i < module->stages.count; i++) {
         const Stage *stage = module->stages.items[i];
         for (int p = 0; p < stage->phases.count; p++)
-            simplify(context, stage->phases.items[p].entry);
-        simplify(context, stage->evaluate);
+            valid = simplify_entry(context, stage->phases.items[p].entry) && valid;
+        valid = simplify_entry(context, stage->evaluate) && valid;
     }
+    return valid;
 }
 
 #endif

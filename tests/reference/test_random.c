@@ -17,13 +17,14 @@ enum { FUNCTIONS = 8, STAGES = 2 };
 static Module *make_module(Context *context, int seed) {
     context->name = arena_printf(context->arena, "m%d", seed);
     Module *module = random_module(context->arena, context->name, (uint64_t)seed, FUNCTIONS, STAGES);
-    simplify_entries(context, module);
-    return module;
+    return simplify_entries(context, module) ? module : NULL;
 }
 
 static bool emit_module(const char *folder, int seed) {
     Context context = {.arena = arena_create()};
     Module *module = make_module(&context, seed);
+    if (!module)
+        return false;
     const char *header = arena_printf(context.arena, "m%d.h", seed);
     Options options = {.product = PRODUCT_C, .input = "random.gdl", .output = header, .plain = seed % 2 == 0, .command = "test_random"};
     Text source = {.arena = context.arena}, declarations = {.arena = context.arena};
@@ -41,7 +42,7 @@ static int check_module(void *library, int seed, int *failed) {
                              .library = library};
     comparison.module = make_module(&context, seed);
     comparison.model = library_model(library, context.name);
-    if (comparison.model)
+    if (comparison.module && comparison.model)
         compare_model(&comparison);
     else
         comparison.failed = 1;

@@ -304,3 +304,12 @@ Test(verify, gradient_too_many) {
     LIST_PUSH(arena, &entry.gradients, w);
     expect_fault("gradient 1", "no parameter that is updated");
 }
+
+Test(verify, update_from_an_input) {
+    Node *gradient = graph_dot(graph, x, product, &(DotAxes){.contract = 1, .a_contract = {0}, .b_contract = {0}});
+    update_kernel(gradient, gradient);
+    expect_valid();
+    entry.roots.items[1].value = graph_dot(graph, x, graph_unary(graph, OP_NEG, product),
+                                           &(DotAxes){.contract = 1, .a_contract = {0}, .b_contract = {0}});
+    expect_fault("kernel", "other than by way of a gradient");
+}
