@@ -1,13 +1,34 @@
-/* Random modules: valid graphs of all primitives, with small shapes, for comparing the parts of the compiler. */
+/* Random operations on a graph under way. */
 #ifndef RANDOM_GRAPH_H
 #define RANDOM_GRAPH_H
 
 #include "gdlc.h"
 
-enum { RANDOM_CAPACITY = 5 };
+enum { RANDOM_CAPACITY = 5, POOL = 80 };
 
-/* A module with that many functions (every other one made of operations within an example only, so that any number of
- * examples can be given to it) and stages, each with one phase. The same seed gives the same module. */
-Module *random_module(Arena *arena, const char *name, uint64_t seed, int functions, int stages);
+typedef struct Maker {
+    Graph *graph;
+    uint64_t random;
+    bool per_example;        /* no operation may mix examples: an axis of the batch stays where it is, the first */
+    Node *node[POOL];
+    double size[POOL];       /* no element of the node is larger */
+    int count;
+    int leaves;              /* how many nodes there were at first */
+    int streams;
+} Maker;
+
+void maker_begin(Maker *m, Arena *arena, uint64_t seed, bool per_example);
+
+/* A number from 0 to choices - 1. */
+int choose(Maker *m, int choices);
+
+/* Adds a node to those that operations are made of; no element of it is larger than `size`. Returns the node. */
+Node *keep(Maker *m, Node *node, double size);
+
+/* Appends random operations on the nodes that were kept, which become kept, too. */
+void add_operations(Maker *m);
+
+/* The node, or a function of it where its values may be larger than the limit. */
+Node *tamed(Maker *m, Node *x, double limit);
 
 #endif

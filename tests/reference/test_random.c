@@ -8,6 +8,7 @@
 #include "../module.h"
 #include "compare.h"
 #include "random_graph.h"
+#include "random_module.h"
 
 #include <stdlib.h>
 #include <string.h>

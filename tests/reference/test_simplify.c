@@ -1,5 +1,5 @@
 /* Simplification changes no value: random graphs, in double precision, before and after. Each is verified, too. */
-#include "random_graph.h"
+#include "random_module.h"
 
 #include <math.h>
 #include <stdlib.h>
