@@ -264,7 +264,7 @@ void run_optimizer(Elaborator *e, Scope *scope, Expr *optimizer, const TensorLis
 /* ── port.c ───────────────────────────────────────────────────────────────────────────────── */
 
 Port *declare_port(Elaborator *e, const Formal *formal, Scope *scope, int index); /* NULL after an error */
-Value port_value(Elaborator *e, Entry *entry, Port *port);                    /* the input, in the entry being built */
+Value port_value(const Entry *entry, const Port *port);                       /* the input, in the graph of the entry */
 void add_outputs(Elaborator *e, Entry *entry, Value result, Span span);
 
 /* ── elaborate.c ──────────────────────────────────────────────────────────────────────────── */

@@ -2,10 +2,9 @@
  * everything else must be equal. `...` stands for any number of axes. */
 #include "elaborate.h"
 
-static bool is_free_name(Elaborator *e, Scope *scope, const Expr *size) {
+static bool is_free_name(Scope *scope, const Expr *size) {
     if (size->kind != EXPR_NAME || scope_find(scope, size->name)) return false;
     while (scope->outer) scope = scope->outer;
-    (void)e;
     return !globals_find(scope->globals, size->name);
 }
 
@@ -17,7 +16,7 @@ static const char *pattern_text(Elaborator *e, Scope *scope, const Expr *pattern
         Expr *size = pattern->list.items[i];
         text_add(&text, "%s", i ? ", " : "");
         if (size->kind == EXPR_ELLIPSIS) text_add(&text, "...");
-        else if (is_free_name(e, scope, size)) text_add(&text, "%s", size->name);
+        else if (is_free_name(scope, size)) text_add(&text, "%s", size->name);
         else text_add(&text, "%s", value_text(e, evaluate(e, scope, size, no_name)));
     }
     text_add(&text, "]");
@@ -25,7 +24,7 @@ static const char *pattern_text(Elaborator *e, Scope *scope, const Expr *pattern
 }
 
 static bool match_size(Elaborator *e, Scope *scope, Expr *size, Dim found) {
-    if (is_free_name(e, scope, size)) {
+    if (is_free_name(scope, size)) {
         scope_bind(e, scope, (Name){ size->name, size->span }, number_value((double)found.base));
         return true;
     }

@@ -56,7 +56,8 @@ static void elaborate_alone(Elaborator *e, const Callable *callable, Place *plac
     int errors = error_count(e->context);
     for (int i = 0; i < call.count; i++) {
         Port *port = declare_port(e, &decl->formals.items[i], callable->scope, i);
-        call.values[i] = port ? port_value(e, entry, port) : poison();
+        if (port) LIST_PUSH(e->arena, &entry->inputs, port);
+        call.values[i] = port ? port_value(entry, port) : poison();
         call.spans[i] = decl->formals.items[i].name.span;
     }
     Value result = errors == error_count(e->context) ? call_body(e, callable, &call) : poison();

@@ -24,8 +24,7 @@ Port *declare_port(Elaborator *e, const Formal *formal, Scope *scope, int index)
     return port;
 }
 
-Value port_value(Elaborator *e, Entry *entry, Port *port) {
-    LIST_PUSH(e->arena, &entry->inputs, port);
+Value port_value(const Entry *entry, const Port *port) {
     Value value = tensor_value(graph_input(entry->graph, port), true);
     value.classes = port->classes;
     return value;

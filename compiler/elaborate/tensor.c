@@ -261,17 +261,16 @@ Value tensor_reshape(Elaborator *e, Value x, const Shape *shape, Span span) {
     return tensor_value(graph_reshape(graph_of(e), x.node, &full), x.batched);
 }
 
-static Value concat_batch(Elaborator *e, Value *parts, const Span *spans, int count, Span span) {
+static Value concat_batch(Elaborator *e, Value *parts, int count, Span span) {
     Node *nodes[MAX_ARGUMENTS];
     Shape shape;
-    (void)spans;
     if (!common_shape(e, "`concat` along the batch", parts, count, span, &shape)) return poison();
     for (int i = 0; i < count; i++) nodes[i] = tensor_broadcast(e, parts[i], &shape, true, batch_of(parts[i])).node;
     return tensor_value(crossing(e, graph_concat(graph_of(e), nodes, count, 0)), true);
 }
 
 Value tensor_concat(Elaborator *e, Value *parts, const Span *spans, int count, Value axis, Span span) {
-    if (axis.kind == VALUE_BATCH) return concat_batch(e, parts, spans, count, span);
+    if (axis.kind == VALUE_BATCH) return concat_batch(e, parts, count, span);
     bool batched;
     Dim batch;
     int index;

@@ -4,8 +4,9 @@
 
 #include <string.h>
 
+/* A scalar for each example, and its mean over the batch. */
 typedef struct Minimized {
-    Node *value;
+    Node *value, *mean;
     Span span;
 } Minimized;
 
@@ -21,8 +22,7 @@ typedef struct PhaseRun {
     const Stmt *phase; /* NULL: the body of the train is the phase */
     const char *name;
     Scope *scope;
-    LIST(Minimized) minimized;     /* scalars: means over the batch */
-    LIST(Node *) minimized_values; /* what they are means of */
+    LIST(Minimized) minimized;
     int losses;                    /* `minimize` statements, right or wrong */
     LIST(const Stmt *) updates;    /* update, clip and average, in order */
     TensorList updated;
@@ -65,8 +65,7 @@ static void run_minimize(PhaseRun *run, const Stmt *stmt) {
     Value value;
     run->losses++;
     if (!scalar_value(run, stmt->values.items[0], "a loss", &value)) return;
-    LIST_PUSH(run->e->arena, &run->minimized, ((Minimized){ batch_mean(graph_of(run->e), value.node), stmt->span }));
-    LIST_PUSH(run->e->arena, &run->minimized_values, value.node);
+    LIST_PUSH(run->e->arena, &run->minimized, ((Minimized){ value.node, batch_mean(graph_of(run->e), value.node), stmt->span }));
 }
 
 static void run_metric(PhaseRun *run, const Stmt *stmt) {
@@ -92,8 +91,8 @@ static Node *with_added_losses(PhaseRun *run, Node *loss) {
         const AddedLoss *added = &e->building->losses.items[i];
         bool reached = false, repeated = false;
         for (int j = 0; j < i; j++) repeated |= e->building->losses.items[j].value == added->value;
-        for (int j = 0; added->witness && !repeated && !reached && j < run->minimized_values.count; j++)
-            reached = needs(run->minimized_values.items[j], added->witness, arena_alloc(e->arena, (size_t)g->nodes.count));
+        for (int j = 0; added->witness && !repeated && !reached && j < run->minimized.count; j++)
+            reached = needs(run->minimized.items[j].value, added->witness, arena_alloc(e->arena, (size_t)g->nodes.count));
         if (reached) loss = graph_binary(g, OP_ADD, loss, batch_mean(g, added->value));
     }
     return loss;
@@ -101,9 +100,9 @@ static Node *with_added_losses(PhaseRun *run, Node *loss) {
 
 static Node *total_loss(PhaseRun *run) {
     if (!run->minimized.count) return NULL;
-    Node *loss = run->minimized.items[0].value;
+    Node *loss = run->minimized.items[0].mean;
     for (int i = 1; i < run->minimized.count; i++)
-        loss = graph_binary(graph_of(run->e), OP_ADD, loss, run->minimized.items[i].value);
+        loss = graph_binary(graph_of(run->e), OP_ADD, loss, run->minimized.items[i].mean);
     return with_added_losses(run, loss);
 }
 
@@ -120,10 +119,7 @@ static void run_phase_statement(PhaseRun *run, const Stmt *stmt) {
     case STMT_BIND: run_statement(run->e, run->scope, stmt, &result); break;
     case STMT_BATCH:
     case STMT_EPOCHS:
-        if (run->phase && run->phase->body.count)
-            fail(run->e, stmt->span, "this belongs to the whole `train`, outside of its phases");
-        break;
-    case STMT_PHASE: break;
+    case STMT_PHASE: break; /* of the whole stage, which reads them itself */
     default: fail(run->e, stmt->span, "this statement has no place in a `train`"); break;
     }
 }
@@ -133,9 +129,7 @@ static void run_phase_statements(PhaseRun *run, const Callable *train) {
     run->scope = scope_create(run->e, train->scope);
     for (int i = 0; i < run->stage->inputs.count; i++) {
         Port *port = run->stage->inputs.items[i];
-        Value input = tensor_value(graph_input(run->entry->graph, port), true);
-        input.classes = port->classes;
-        scope_bind(run->e, run->scope, train->decl->formals.items[i].name, input);
+        scope_bind(run->e, run->scope, train->decl->formals.items[i].name, port_value(run->entry, port));
     }
     for (int i = 0; i < common->count; i++) {
         const Stmt *stmt = common->items[i];
