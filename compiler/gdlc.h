@@ -609,14 +609,13 @@ struct Statement {
     bool reused;         /* a SCALAR_RESULT names it */
 };
 
-/* c[m][n] = a[m][k] b[k][n], repeated along the loops; distances in elements between neighbours along each axis. */
-typedef struct GemmLoop { const Poly *extent, *a, *b, *c; } GemmLoop;
+/* c[m][n] = a[m][k] b[k][n], repeated along loops of its own; distances in elements between neighbours along each axis. */
 typedef struct Gemm {
     Buffer *a, *b, *c;
-    const Poly *a_start, *b_start;
-    const Poly *m, *n, *k, *a_m, *a_k, *b_k, *b_n;
-    int loops;
-    GemmLoop loop[MAX_RANK];
+    const Index *a_at, *b_at, *c_at; /* the first elements, as functions of the loops around the product and of its own */
+    const Poly *m, *n, *k, *a_m, *a_k, *b_k, *b_n; /* rows of c are packed */
+    int depth, loops;    /* how many loops are around it; how many it has, numbered from there */
+    const Poly *extent[MAX_RANK];
     bool add;            /* to what c holds */
     const Node *node;
 } Gemm;

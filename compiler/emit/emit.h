@@ -82,11 +82,17 @@ void emit_inline(Emit *emit, Text *to, const Program *program, const Step *step,
 const Buffer *storage(const Buffer *buffer);  /* the buffer whose place it has */
 const char *buffer_type(const Buffer *buffer); /* "float" or "int32_t" */
 
+/* ── product.c: matrix products ───────────────────────────────────────────────────────────── */
+
+/* Appends the product with its loops, at the kernel's margin. */
+void emit_product(Kernel *kernel, const Gemm *g);
+/* One call of a matrix product, on operands given as text. */
+const char *gemm_call(Emit *emit, const Gemm *g, const char *a, const char *b, const char *c); /* by BLAS or without */
+const char *product_comment(Emit *emit, const Gemm *g);          /* "hidden[n][100] = x[n][784] @ kernel[784][100]" */
+
 /* ── program.c: an entry point's steps in order, as functions on pointers ─────────────────── */
 
 void emit_program(Emit *emit, Text *to, const Program *program);
-/* One call of a matrix product, on operands given as text. */
-const char *gemm_call(Emit *emit, const Gemm *g, const char *a, const char *b, const char *c); /* by BLAS or without */
 bool program_draws(const Program *program, int part);
 const char *shape_comment(Emit *emit, const Shape *shape);       /* "[n][784]" */
 const char *value_comment(Emit *emit, const Buffer *buffer);     /* "hidden[n][784]" */

@@ -44,91 +44,6 @@ static void comment_loops(Emit *emit, Text *to, const Step *step, int margin) {
     add_comment(to, margin, written.bytes);
 }
 
-/* ── matrix products ──────────────────────────────────────────────────────────────────────── */
-
-static const char *integer_text(Emit *emit, const Poly *poly) {
-    int64_t value;
-    if (poly_constant(poly, &value)) return arena_printf(emit->arena, "%" PRId64, value);
-    const char *text = poly_text(emit, poly);
-    return arena_printf(emit->arena, strchr(text, ' ') ? "(int)(%s)" : "(int)%s", text);
-}
-
-/* A distance between rows; rows of which there is only one are as far apart as they are long. */
-static const char *leading(Emit *emit, const Poly *distance, const Poly *length) {
-    return integer_text(emit, poly_is(distance, 0) ? length : distance);
-}
-
-static bool adjacent(const Poly *distance) { return poly_is(distance, 0) || poly_is(distance, 1); }
-
-static const char *beta(const Gemm *g) { return g->add ? "1.0f" : "0.0f"; }
-
-static const char *sgemm_call(Emit *emit, const Gemm *g, const char *a, const char *b, const char *c) {
-    const bool a_rows = adjacent(g->a_k), b_rows = adjacent(g->b_n);
-    return arena_printf(
-        emit->arena, "cblas_sgemm(CblasRowMajor, %s, %s, %s, %s, %s, 1.0f, %s, %s, %s, %s, %s, %s, %s);",
-        a_rows ? "CblasNoTrans" : "CblasTrans", b_rows ? "CblasNoTrans" : "CblasTrans", integer_text(emit, g->m),
-        integer_text(emit, g->n), integer_text(emit, g->k), a,
-        a_rows ? leading(emit, g->a_m, g->k) : leading(emit, g->a_k, g->m), b,
-        b_rows ? leading(emit, g->b_k, g->n) : leading(emit, g->b_n, g->k), beta(g), c, integer_text(emit, g->n));
-}
-
-/* A matrix with `rows` rows `row` apart and `columns` columns `column` apart, times a vector. */
-typedef struct Matrix { const char *place; const Poly *rows, *columns, *row, *column; } Matrix;
-
-static const char *sgemv_call(Emit *emit, const Matrix *matrix, const char *x, const Poly *x_step,
-                              const char *beta_text, const char *y) {
-    const bool by_rows = adjacent(matrix->column);
-    return arena_printf(
-        emit->arena, "cblas_sgemv(CblasRowMajor, %s, %s, %s, 1.0f, %s, %s, %s, %s, %s, %s, 1);",
-        by_rows ? "CblasNoTrans" : "CblasTrans", integer_text(emit, by_rows ? matrix->rows : matrix->columns),
-        integer_text(emit, by_rows ? matrix->columns : matrix->rows), matrix->place,
-        by_rows ? leading(emit, matrix->row, matrix->columns) : leading(emit, matrix->column, matrix->rows), x,
-        poly_is(x_step, 0) ? "1" : integer_text(emit, x_step), beta_text, y);
-}
-
-static const char *plain_call(Emit *emit, const Gemm *g, const char *a, const char *b, const char *c) {
-    return arena_printf(emit->arena, "%s(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s);",
-                        piece(emit, g->add ? "gemm_add" : "gemm"), poly_text(emit, g->m), poly_text(emit, g->n),
-                        poly_text(emit, g->k), a, poly_text(emit, g->a_m), poly_text(emit, g->a_k), b,
-                        poly_text(emit, g->b_k), poly_text(emit, g->b_n), c);
-}
-
-const char *gemm_call(Emit *emit, const Gemm *g, const char *a, const char *b, const char *c) {
-    const Matrix of_a = {a, g->m, g->k, g->a_m, g->a_k}, of_b = {b, g->n, g->k, g->b_n, g->b_k};
-    if (emit->options->plain) return plain_call(emit, g, a, b, c);
-    if (poly_is(g->n, 1)) return sgemv_call(emit, &of_a, b, g->b_k, beta(g), c);
-    if (poly_is(g->m, 1)) return sgemv_call(emit, &of_b, a, g->a_k, beta(g), c);
-    return sgemm_call(emit, g, a, b, c);
-}
-
-static const char *moved(Emit *emit, const char *pointer, const Poly *by, const char *loop) {
-    if (poly_is(by, 0)) return pointer;
-    if (loop == NULL) return arena_printf(emit->arena, "%s + %s", pointer, poly_text(emit, by));
-    return arena_printf(emit->arena, by->count > 1 ? "%s + (%s) * %s" : "%s + %s * %s", pointer, poly_text(emit, by),
-                        loop);
-}
-
-/* The places of a product's arrays, moving with the loops around it. */
-typedef struct Operands { const char *a, *b, *c; } Operands;
-
-static void emit_gemm_step(Emit *emit, Text *to, const Gemm *g) {
-    int margin = 4;
-    Operands at = {moved(emit, g->a->name, g->a_start, NULL), moved(emit, g->b->name, g->b_start, NULL), g->c->name};
-    add_comment(to, margin,
-                arena_printf(emit->arena, "%s = %s @ %s%s", value_comment(emit, g->c), value_comment(emit, g->a),
-                             value_comment(emit, g->b), place_comment(emit, g->node)));
-    for (int loop = 0; loop < g->loops; loop++) {
-        const GemmLoop *l = &g->loop[loop];
-        const char *name = loop_name(loop);
-        if (poly_is(l->extent, 1)) continue;
-        text_add(to, "%*sfor (size_t %s = 0; %s < %s; %s++)\n", margin, "", name, name, poly_text(emit, l->extent),
-                 name);
-        at = (Operands){moved(emit, at.a, l->a, name), moved(emit, at.b, l->b, name), moved(emit, at.c, l->c, name)};
-        margin += 4;
-    }
-    add_statement(to, margin, gemm_call(emit, g, at.a, at.b, at.c));
-}
-
 /* ── draws ────────────────────────────────────────────────────────────────────────────────── */
 
 /* A call for many examples comes in pieces: an example's numbers do not depend on where it is cut. */
@@ -201,7 +116,10 @@ bool program_draws(const Program *program, int part) {
 static void emit_step(Emit *emit, Text *kernels, Text *body, const Program *program, const char *name, const Step *step,
                       int *number) {
     switch (step->kind) {
-    case STEP_GEMM: emit_gemm_step(emit, body, &step->gemm); break;
+    case STEP_GEMM:
+        add_comment(body, 4, product_comment(emit, &step->gemm));
+        emit_product(&(Kernel){.emit = emit, .to = body, .margin = 4}, &step->gemm);
+        break;
     case STEP_CONV: emit_conv(emit, body, &step->conv); break;
     case STEP_DRAW: emit_draw(emit, body, &step->draw); break;
     case STEP_STATEMENT:

@@ -37,17 +37,30 @@ void statement_accesses(Arena *arena, const Statement *statement, AccessList *li
         LIST_PUSH(arena, list, ((Access){.buffer = statement->buffer, .at = statement->at, .writes = true}));
 }
 
+/* All that a matrix of the product covers: its axes are loops inside the product's own. */
+static void matrix_access(Arena *arena, const Gemm *gemm, Access whole, const Poly *rows, const Poly *row, const Poly *columns,
+                          const Poly *column, AccessList *list) {
+    const int depth = gemm->depth + gemm->loops;
+    index_accesses(arena, whole.at, list);
+    whole.at = index_add(arena, whole.at, index_mul(arena, index_loop(arena, depth, rows), row));
+    whole.at = index_add(arena, whole.at, index_mul(arena, index_loop(arena, depth + 1, columns), column));
+    LIST_PUSH(arena, list, whole);
+}
+
+static void gemm_accesses(Arena *arena, const Gemm *g, AccessList *list) {
+    const Poly *one = poly_const(arena, 1);
+    matrix_access(arena, g, (Access){.buffer = g->a, .at = g->a_at}, g->m, g->a_m, g->k, g->a_k, list);
+    matrix_access(arena, g, (Access){.buffer = g->b, .at = g->b_at}, g->k, g->b_k, g->n, g->b_n, list);
+    matrix_access(arena, g, (Access){.buffer = g->c, .at = g->c_at, .writes = true}, g->m, g->n, g->n, one, list);
+}
+
 void step_accesses(Arena *arena, const Step *step, AccessList *list) {
     switch (step->kind) {
     case STEP_LOOP:
         for (int i = 0; i < step->loop.body.count; i++) step_accesses(arena, step->loop.body.items[i], list);
         break;
     case STEP_STATEMENT: statement_accesses(arena, step->statement, list); break;
-    case STEP_GEMM:
-        LIST_PUSH(arena, list, ((Access){.buffer = step->gemm.a}));
-        LIST_PUSH(arena, list, ((Access){.buffer = step->gemm.b}));
-        LIST_PUSH(arena, list, ((Access){.buffer = step->gemm.c, .writes = true}));
-        break;
+    case STEP_GEMM: gemm_accesses(arena, &step->gemm, list); break;
     case STEP_CONV:
         LIST_PUSH(arena, list, ((Access){.buffer = step->conv.x.buffer}));
         LIST_PUSH(arena, list, ((Access){.buffer = step->conv.kernel.buffer}));

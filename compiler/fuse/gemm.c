@@ -127,14 +127,26 @@ static Operand operand(Fuse *fuse, const Axes *axes, const Node *node, int side,
     return found;
 }
 
-static void batch_loops(Fuse *fuse, const Axes *axes, const Operand *a, const Operand *b, Gemm *gemm) {
-    const Poly *size = poly_mul(fuse->arena, gemm->m, gemm->n);
+/* Where an operand starts: its place without the loops inside the product. */
+static const Index *start_of(Fuse *fuse, const Axes *axes, const Index *at) {
+    const Index *start = index_const(fuse->arena, at->constant);
+    for (int loop = 0; loop < axes->rows; loop++) {
+        const Index *turn = index_loop(fuse->arena, loop, axes->extent[loop]);
+        start = index_add(fuse->arena, start, index_mul(fuse->arena, turn, index_factor(fuse->arena, at, loop)));
+    }
+    return start;
+}
+
+/* The same for the result, which is packed. */
+static const Index *result_start(Fuse *fuse, const Axes *axes) {
+    const Index *start = index_const(fuse->arena, poly_const(fuse->arena, 0));
+    const Poly *size = extent_of(fuse, axes, axes->rows, axes->contracted);
     for (int loop = axes->rows - 1; loop >= 0; loop--) {
-        gemm->loop[loop] = (GemmLoop){.extent = axes->extent[loop], .a = index_factor(fuse->arena, a->at, loop),
-                                            .b = index_factor(fuse->arena, b->at, loop), .c = size};
+        const Index *turn = index_loop(fuse->arena, loop, axes->extent[loop]);
+        start = index_add(fuse->arena, start, index_mul(fuse->arena, turn, size));
         size = poly_mul(fuse->arena, size, axes->extent[loop]);
     }
-    gemm->loops = axes->rows;
+    return start;
 }
 
 void lower_gemm(Fuse *fuse, const Node *node, int part) {
@@ -146,8 +158,9 @@ void lower_gemm(Fuse *fuse, const Node *node, int part) {
     step->gemm = (Gemm){.a = a.buffer,
                         .b = b.buffer,
                         .c = fuse->stored[node->id],
-                        .a_start = a.at->constant,
-                        .b_start = b.at->constant,
+                        .a_at = start_of(fuse, &axes, a.at),
+                        .b_at = start_of(fuse, &axes, b.at),
+                        .c_at = result_start(fuse, &axes),
                         .m = extent_of(fuse, &axes, axes.rows, axes.columns),
                         .n = extent_of(fuse, &axes, axes.columns, axes.contracted),
                         .k = extent_of(fuse, &axes, axes.contracted, axes.count),
@@ -155,7 +168,8 @@ void lower_gemm(Fuse *fuse, const Node *node, int part) {
                         .a_k = a.contracted,
                         .b_k = b.contracted,
                         .b_n = b.free,
+                        .loops = axes.rows,
                         .node = node};
-    batch_loops(fuse, &axes, &a, &b, &step->gemm);
+    for (int loop = 0; loop < axes.rows; loop++) step->gemm.extent[loop] = axes.extent[loop];
     append_step(fuse, &fuse->program->part[part], step);
 }

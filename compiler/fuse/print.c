@@ -92,7 +92,7 @@ static void print_gemm(Printer *printer, const Gemm *gemm) {
     print_poly(printer, gemm->k);
     for (int i = 0; i < gemm->loops; i++) {
         text_add(printer->to, i ? ", " : ", for each of ");
-        print_poly(printer, gemm->loop[i].extent);
+        print_poly(printer, gemm->extent[i]);
     }
     text_add(printer->to, "\n");
 }
