@@ -108,7 +108,7 @@ static Value run_shape(Elaborator *e, Call *call) {
 
 static Value run_rank(Elaborator *e, Call *call) {
     Value x = force(e, call->values[0]);
-    if (x.kind == VALUE_LIST) return number_value(x.count);
+    if (x.kind == VALUE_LIST || x.kind == VALUE_NUMBER) return number_value(x.kind == VALUE_LIST ? x.count : 0);
     return tensor_argument(e, call, 0, &x) ? number_value(example_shape(x).rank) : poison();
 }
 

@@ -105,17 +105,20 @@ static Name formal_name(const Callable *callable, int index) {
     return no_name;
 }
 
+static bool bind_item(Elaborator *e, Call *call, const Signature *signature, Scope *scope, Argument *item, int *position) {
+    int index = item->name.text ? find_formal(e, call, signature, item->name) : (*position)++;
+    if (index < 0) return false;
+    Value value = given_value(e, call->callable, index, scope, item, formal_name(call->callable, index));
+    return set_argument(e, call, signature, index, value, item->value->span);
+}
+
 static bool bind_given(Elaborator *e, Call *call, const Signature *signature, Scope *scope, Given given) {
     bool good = true;
     int position = signature->by_name ? signature->count : 0;
     if (given.first) good = set_argument(e, call, signature, position++, *given.first, given.first_span);
-    for (int i = 0; i < given.count; i++) {
-        Argument *item = &given.items[i];
-        int index = item->name.text ? find_formal(e, call, signature, item->name) : position++;
-        Value value =
-            index < 0 ? poison() : given_value(e, call->callable, index, scope, item, formal_name(call->callable, index));
-        if (index < 0 || !set_argument(e, call, signature, index, value, item->value->span)) good = false;
-    }
+    for (int i = 0; i < given.count; i++) good &= bind_item(e, call, signature, scope, &given.items[i], &position);
+    for (const Added *added = given.added; added; added = added->next)
+        for (int i = 0; i < added->count; i++) good &= bind_item(e, call, signature, added->scope, &added->items[i], &position);
     return good;
 }
 
@@ -257,21 +260,24 @@ static Value call_callable(Elaborator *e, const Callable *callable, Scope *scope
     return callable->builtin ? callable->builtin->run(e, call) : call_declared(e, callable, call);
 }
 
-/* A function that waits for its first argument, as `leaky_relu(0.2)`, gets it in front of those it has. */
+/* A function that waits for its first argument, as `leaky_relu(0.2)`, gets it in front of those it has, and more by name. */
 static Value apply_thunk(Elaborator *e, Thunk *thunk, Scope *scope, Given given, Span span, Name hint) {
     Value first;
-    if (!given.first && given.count) {
+    if (!given.first && given.count && !given.items[0].name.text) {
         first = evaluate(e, scope, given.items[0].value, no_name);
         given.first = &first, given.first_span = given.items[0].value->span;
         given.items++, given.count--;
     }
-    if (given.count) {
-        fail(e, span, "a function that waits for its first argument takes just one more");
+    for (int i = 0; i < given.count; i++) {
+        if (given.items[i].name.text) continue;
+        fail(e, given.items[i].value->span,
+             "a function that waits for its first argument takes just one more; others are given by name");
         return poison();
     }
     const Expr *expr = thunk->expr;
     Value function = evaluate_callee(e, thunk->scope, expr->call.callee);
-    Given all = { expr->call.arguments.items, expr->call.arguments.count, given.first, given.first_span };
+    Added added = { given.items, given.count, scope, given.added };
+    Given all = { expr->call.arguments.items, expr->call.arguments.count, given.first, given.first_span, &added };
     return apply(e, function, thunk->scope, all, span, hint);
 }
 

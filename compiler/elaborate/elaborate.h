@@ -208,7 +208,9 @@ bool to_shape(Elaborator *e, Value list, Span span, Shape *shape);
 
 /* ── call.c ───────────────────────────────────────────────────────────────────────────────── */
 
-typedef struct Given { Argument *items; int count; Value *first; Span first_span; } Given; /* first: what is piped in, or NULL */
+/* Arguments by name that are added where a function is called that already has some of its arguments: lstm(30) with reverse = true. */
+typedef struct Added { Argument *items; int count; Scope *scope; const struct Added *next; } Added;
+typedef struct Given { Argument *items; int count; Value *first; Span first_span; const Added *added; } Given; /* first: what is piped in, or NULL */
 Value apply(Elaborator *e, Value function, Scope *scope, Given given, Span span, Name hint);
 Call *bind_call(Elaborator *e, const Callable *callable, Scope *scope, Given given, Span span, Name hint); /* NULL after an error */
 bool bind_formals(Elaborator *e, Scope *scope, const Call *call);             /* binds them in the scope of the body */

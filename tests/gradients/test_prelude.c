@@ -21,13 +21,14 @@ static const char *const cases[] = {
     "bce(t, 0.5 + 0.4 * sin(h))", "log_likelihood(t, sigmoid(h))", "cce(softmax(t), softmax(h))", "cce(one_hot(c), softmax(h[0:3]))",
     "cce(softmax(t), 0.5 + 0.4 * sin(h))", "kl_divergence(softmax(t), softmax(h))", "kl_divergence(softmax(h), softmax(2 * t))",
     "divergence(softmax(h), softmax(t))", "hinge(2 * round(t) - 1, h)", "wasserstein(t, h)",
+    "mse(t, h, length_mask(1 + c, 6))", "bce(t, sigmoid(h), length_mask(1 + c, 6))", "mae(t, h, 0.5)", "masked_mean(h |> reshape(3, 2), length_mask(c, 3))",
     /* reductions */
     "mean(h)", "mean(h |> reshape(2, 3), axis = 0)", "variance(h)", "stddev(h)", "norm(h)", "sum(h)", "max(h)", "min(h)",
     "max(h |> reshape(2, 3), axis = 1)", "batch_sum(h)", "batch_mean(h)", "batch_variance(h)", "batch_stddev(h)",
     "(h - batch_mean(h)) / sqrt(batch_variance(h) + 0.001)", "h * argmax(h)", "h * argmin(h)",
     /* arithmetic and shape */
     "exp(h)", "log(h^2 + 1)", "sqrt(h^2 + 1)", "erf(h)", "sin(h)", "cos(h)", "abs(h)", "square(h)", "h^3", "(h^2 + 1)^t", "2^h", "1 / (h^2 + 1)",
-    "lerp(h, t, 0.3)", "h * bias_correction(0.9, 1 + t)", "h * ceil(h)", "h * floor(h)", "h * round(h)", "h * sign(h)", "max(h, t)", "min(h, 0)", "clamp(h, -0.4, 0.4)",
+    "lerp(h, t, 0.3)", "add(h, t)", "multiply(h, t)", "stacked(h, t)", "h * bias_correction(0.9, 1 + t)", "h * ceil(h)", "h * floor(h)", "h * round(h)", "h * sign(h)", "max(h, t)", "min(h, 0)", "clamp(h, -0.4, 0.4)",
     "h > 0.1 ? h^2 : -h", "h * stop(t)", "flatten(h |> reshape(2, 3))", "transpose(h |> reshape(2, 3)) @ (h |> reshape(2, 3))",
     "repeat_vector(h, 2)", "concat(h, t * h)", "concat(h |> reshape(2, 3), h |> reshape(2, 3), axis = 0)", "h[1:5:2]", "h[-1]",
     "pad(h, 1, 2)", "batch_mean(concat(h, h^2, axis = batch))", "broadcast(h, [2, 6])", "one_hot(c) * h[0:3]",
