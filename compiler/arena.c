@@ -85,13 +85,17 @@ char *arena_copy(Arena *arena, const char *text, size_t length)
 
 char *arena_printf(Arena *arena, const char *format, ...)
 {
+    char first[256]; /* long enough for nearly all, which are then printed once */
     va_list arguments, again;
     va_start(arguments, format);
     va_copy(again, arguments);
-    int length = vsnprintf(NULL, 0, format, arguments);
+    const size_t length = (size_t)vsnprintf(first, sizeof first, format, arguments);
     va_end(arguments);
-    char *text = arena_alloc(arena, (size_t)length + 1);
-    vsnprintf(text, (size_t)length + 1, format, again);
+    char *text = arena_alloc(arena, length + 1);
+    if (length < sizeof first)
+        memcpy(text, first, length);
+    else
+        vsnprintf(text, length + 1, format, again);
     va_end(again);
     return text;
 }

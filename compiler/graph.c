@@ -15,17 +15,22 @@ Graph *graph_create(Arena *arena) {
     return graph;
 }
 
-static uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t length) {
-    const unsigned char *at = bytes;
-    for (size_t i = 0; i < length; i++) hash = (hash ^ at[i]) * 1099511628211u; /* FNV-1a */
+/* FNV-1a, eight bytes at a time; `size` is a multiple of that. */
+static uint64_t hash_words(uint64_t hash, const void *words, size_t size) {
+    for (size_t at = 0; at < size; at += sizeof hash) {
+        uint64_t word;
+        memcpy(&word, (const char *)words + at, sizeof word);
+        hash = (hash ^ word) * 1099511628211u;
+        hash ^= hash >> 32; /* else high bits of a word would never reach the slot's low ones */
+    }
     return hash;
 }
 
 static uint64_t node_hash(const Node *node) {
-    uint64_t hash = hash_bytes(14695981039346656037u, &node->op, sizeof node->op);
-    for (int i = 0; i < node->arity; i++) hash = hash_bytes(hash, &node->in[i]->id, sizeof node->in[i]->id);
-    for (int i = 0; i < node->shape.rank; i++) hash = hash_bytes(hash, &node->shape.dim[i], sizeof(Dim));
-    return hash_bytes(hash, &node->attr, sizeof node->attr);
+    uint64_t hash = 14695981039346656037u ^ node->op;
+    for (int i = 0; i < node->arity; i++) hash = hash_words(hash, &(uint64_t){ (uint64_t)node->in[i]->id }, sizeof hash);
+    hash = hash_words(hash, node->shape.dim, (size_t)node->shape.rank * sizeof *node->shape.dim);
+    return hash_words(hash, &node->attr, sizeof node->attr);
 }
 
 static bool node_equal(const Node *a, const Node *b) {

@@ -9,7 +9,7 @@ static void reserve(Text *text, size_t more)
     size_t needed = text->length + more + 1;
     if (needed <= text->capacity)
         return;
-    size_t capacity = text->capacity == 0 ? 256 : text->capacity;
+    size_t capacity = text->capacity == 0 ? 64 : text->capacity;
     while (capacity < needed)
         capacity *= 2;
     char *bytes = arena_alloc(text->arena, capacity);
@@ -19,17 +19,22 @@ static void reserve(Text *text, size_t more)
     text->capacity = capacity;
 }
 
+/* Most pieces fit into the room that is left, and are printed once. */
 void text_add(Text *text, const char *format, ...)
 {
     va_list arguments, again;
+    reserve(text, 0);
     va_start(arguments, format);
     va_copy(again, arguments);
-    int length = vsnprintf(NULL, 0, format, arguments);
+    const size_t room = text->capacity - text->length;
+    const size_t length = (size_t)vsnprintf(text->bytes + text->length, room, format, arguments);
     va_end(arguments);
-    reserve(text, (size_t)length);
-    vsnprintf(text->bytes + text->length, (size_t)length + 1, format, again);
+    if (length >= room) {
+        reserve(text, length);
+        vsnprintf(text->bytes + text->length, length + 1, format, again);
+    }
     va_end(again);
-    text->length += (size_t)length;
+    text->length += length;
 }
 
 void text_bytes(Text *text, const char *bytes, size_t length)
