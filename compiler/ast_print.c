@@ -213,6 +213,10 @@ static void print_names(Text *to, const NameList *names)
 
 static void print_scan(Text *to, const Stmt *stmt, int indent)
 {
+    if (stmt->names.count > 0) {
+        print_names(to, &stmt->names);
+        text_add(to, " = ");
+    }
     text_add(to, stmt->reverse ? "scan reverse " : "scan ");
     print_names(to, &stmt->scanned);
     text_add(to, " in ");

@@ -193,7 +193,7 @@ typedef enum StmtKind {
     STMT_STATE,      /* state name: shape = value */
     STMT_RETURN,     /* return value, value */
     STMT_ADD_LOSS,   /* add_loss value */
-    STMT_SCAN,       /* scan x in xs with h = ... { body } */
+    STMT_SCAN,       /* names = scan x in xs with h = ... { body } */
     STMT_COLLECT,    /* collect value, value */
     STMT_BATCH,      /* batch 128 */
     STMT_EPOCHS,     /* epochs 50 */
@@ -208,7 +208,7 @@ typedef enum StmtKind {
 struct Stmt {
     StmtKind kind;
     Span span;
-    NameList names;      /* BIND, ASSIGN, STATE, METRIC, PHASE: what is named; one but for BIND */
+    NameList names;      /* BIND, ASSIGN, STATE, METRIC, PHASE: what is named; one but for BIND. SCAN: what is collected, maybe none */
     ExprList values;     /* what stands on the right; UPDATE, CLIP and AVERAGE: the targets */
     Expr *shape;         /* STATE: an expression for the shape, or NULL */
     Expr *optimizer;     /* UPDATE: the expression after `using` */
@@ -275,6 +275,7 @@ typedef struct Graph Graph;
 typedef struct Adjoints Adjoints;
 typedef struct Entry Entry;
 typedef struct Node Node;
+typedef LIST(Node *) NodeList;
 
 /* The primitives: one row each in ops.def, which also says what each attribute below means. */
 typedef enum Op {
@@ -319,6 +320,16 @@ enum { MAX_SPATIAL = 2 };
  * With spread 1 a strided convolution, with stride 1 and spread above 1 a transposed one. */
 typedef struct ConvAxes { int spatial, unused; int64_t stride[MAX_SPATIAL], low[MAX_SPATIAL], high[MAX_SPATIAL], spread[MAX_SPATIAL], dilation[MAX_SPATIAL]; } ConvAxes;
 
+/* The body of a loop over time: what one step computes, as a graph of its own. Its SLOT leaves stand for the operands of the
+ * SCAN node, by their position: the carried values, then one element of each sequence, then what is the same in every step.
+ * Results are only ever appended, so that the PART nodes made before stay what they are. */
+typedef struct Body {
+    Graph *graph;
+    int carried, scanned;
+    NodeList next;       /* of each carried value: what the next step gets */
+    NodeList collected;  /* of each step: the elements of new sequences */
+} Body;
+
 struct Node {
     Op op;
     int id;              /* position in the graph: inputs come before their users */
@@ -342,14 +353,18 @@ struct Node {
         struct { Dim low[MAX_RANK], high[MAX_RANK]; } pad;   /* PAD: zeros before and after, never negative */
         DotAxes dot;                                         /* DOT */
         ConvAxes conv;                                       /* CONV */
+        struct { int index, loop; } slot;                    /* SLOT: of which operand; while a body is written down: of which loop */
+        struct { Body *body; Dim turns; int reverse, recompute; } scan; /* SCAN; recompute: gradients do without stored values */
+        int part;                                            /* PART: the last carried values by position, then the sequences collected */
     } attr;
 };
 
 struct Graph {
     Arena *arena;
-    LIST(Node *) nodes;  /* in order of creation, which is an order of evaluation */
+    NodeList nodes;      /* in order of creation, which is an order of evaluation */
     Node **table;        /* equal nodes are one node */
     int table_size;
+    int loops;           /* how many have been opened */
     Span span;           /* given to the nodes made from now on */
 };
 
@@ -376,6 +391,7 @@ Node *graph_iota(Graph *graph, const Shape *shape, int axis);               /* e
 Node *graph_rand(Graph *graph, const Shape *shape, Distribution distribution, int stream);
 Node *graph_size(Graph *graph, Dim size);                                   /* a run-time size as a number */
 Node *graph_clock(Graph *graph, Clock clock);
+Node *graph_slot(Graph *graph, const Shape *shape, int index, int loop);
 Node *graph_unary(Graph *graph, Op op, Node *x);
 Node *graph_binary(Graph *graph, Op op, Node *a, Node *b);                  /* equal shapes */
 Node *graph_select(Graph *graph, Node *condition, Node *yes, Node *no);     /* condition is not 0 */
@@ -398,6 +414,30 @@ Node *graph_stop(Graph *graph, Node *x);                                    /* x
 Node *graph_copy_node(Graph *graph, const Node *node, Node **in);           /* the same operation on other inputs */
 bool node_is_uniform(const Node *node, double *value);                      /* CONST, or EXPAND of one */
 bool *entry_needs(Arena *arena, const Entry *entry);                         /* by id: whether a root or a gradient depends on the node */
+bool *graph_needs(Arena *arena, const Graph *graph, const NodeList *roots);  /* by id: whether one of them depends on the node */
+
+/* ── body.c: loops in graphs ──────────────────────────────────────────────────────────────── */
+
+/* A loop being written down: its step is nodes of the graph around it, in which slots stand for what differs between the steps. */
+typedef struct Loop {
+    int number;
+    Dim turns;
+    bool reverse;        /* from the last element to the first; sequences keep their order */
+    bool recompute;
+    NodeList initial, carried, next; /* first values, their slots, and what the next step gets */
+    NodeList sequences, elements;    /* [turns, ...], and the slots of their elements */
+    NodeList collected;
+} Loop;
+
+Loop loop_open(Graph *graph, Dim turns, bool reverse);
+Node *loop_carry(Graph *graph, Loop *loop, Node *initial);                   /* the slot; `next` is for the caller to fill in */
+Node *loop_element(Graph *graph, Loop *loop, Node *sequence);                /* the slot */
+/* Takes the step out of the graph into a body: what depends on slots moves, and takes along what it needs as operands. */
+Node *loop_close(Graph *graph, const Loop *loop);
+Node *graph_scan(Graph *graph, const Node *like, Body *body, Node **in, int count); /* a SCAN with the other attributes of `like` */
+Node *graph_part(Graph *graph, Node *scan, int part);
+Shape part_shape(const Node *scan, int part);
+int body_collect(Graph *graph, Node *scan, Node *value);                     /* the part that has `value`, a node of the body, of each step */
 
 
 /* ── elaborate: syntax tree → module of graphs ────────────────────────────────────────────── */
@@ -426,7 +466,7 @@ struct Entry {
     LIST(Port *) inputs;
     Graph *graph;
     RootList roots;
-    LIST(Node *) gradients;  /* PHASE: of the updated parameters, in the order of their tensors; kept by simplify */
+    NodeList gradients;      /* PHASE: of the updated parameters, in the order of their tensors; kept by simplify */
     bool crosses_batch;  /* the examples of a call depend on each other: a call cannot be cut in pieces */
     Span span;
 };
@@ -463,7 +503,7 @@ Module *elaborate(Context *context, const DeclList *declarations);
 
 void summary_print(Text *to, const Module *module); /* --summary */
 
-/* ── differentiate.c: reverse mode, graph → graph ─────────────────────────────────────────── */
+/* ── differentiate/: reverse mode, graph → graph ──────────────────────────────────────────── */
 
 /* The derivatives of the scalar `y` (rank 0) by each of `by`, appended to the graph in the same primitives, so that they
  * can be differentiated again. Zero where y does not depend on it. Requires that y was simplified with `by` kept. */

@@ -142,6 +142,13 @@ Node *graph_clock(Graph *graph, Clock clock) {
     return intern(graph, &draft);
 }
 
+Node *graph_slot(Graph *graph, const Shape *shape, int index, int loop) {
+    Node draft = draft_of(OP_SLOT, shape, 0, NULL);
+    draft.attr.slot.index = index;
+    draft.attr.slot.loop = loop;
+    return intern(graph, &draft);
+}
+
 bool node_is_uniform(const Node *node, double *value) {
     if (node->op == OP_EXPAND) node = node->in[0];
     if (node->op != OP_CONST) return false;
@@ -343,17 +350,39 @@ Node *graph_stop(Graph *graph, Node *x) {
     return intern(graph, &draft);
 }
 
+/* ── loops ────────────────────────────────────────────────────────────────────────────────── */
+
+Node *graph_scan(Graph *graph, const Node *like, Body *body, Node **in, int count) {
+    assert(count >= body->carried + body->scanned && body->next.count == body->carried);
+    Node draft = draft_of(OP_SCAN, NULL, count, in);
+    memcpy(&draft.attr, &like->attr, sizeof draft.attr);
+    draft.attr.scan.body = body;
+    return intern(graph, &draft);
+}
+
+Node *graph_part(Graph *graph, Node *scan, int part) {
+    Shape shape = part_shape(scan, part);
+    Node draft = draft_of(OP_PART, &shape, 1, &scan);
+    draft.attr.part = part;
+    return intern(graph, &draft);
+}
+
 /* ── entries ──────────────────────────────────────────────────────────────────────────────── */
 
 /* Inputs come before their users, so one pass from the end marks everything that is needed. */
-bool *entry_needs(Arena *arena, const Entry *entry) {
-    const Graph *graph = entry->graph;
+bool *graph_needs(Arena *arena, const Graph *graph, const NodeList *roots) {
     bool *needed = arena_alloc(arena, sizeof *needed * (size_t)(graph->nodes.count + 1));
-    for (int i = 0; i < entry->roots.count; i++) needed[entry->roots.items[i].value->id] = true;
-    for (int i = 0; i < entry->gradients.count; i++) needed[entry->gradients.items[i]->id] = true;
+    for (int i = 0; i < roots->count; i++) needed[roots->items[i]->id] = true;
     for (int id = graph->nodes.count - 1; id >= 0; id--) {
         const Node *node = graph->nodes.items[id];
         for (int i = 0; needed[id] && i < node->arity; i++) needed[node->in[i]->id] = true;
     }
     return needed;
+}
+
+bool *entry_needs(Arena *arena, const Entry *entry) {
+    NodeList roots = { 0 };
+    for (int i = 0; i < entry->roots.count; i++) LIST_PUSH(arena, &roots, entry->roots.items[i].value);
+    for (int i = 0; i < entry->gradients.count; i++) LIST_PUSH(arena, &roots, entry->gradients.items[i]);
+    return graph_needs(arena, entry->graph, &roots);
 }

@@ -17,6 +17,7 @@ typedef struct Grid {
 typedef struct Run {
     const Values *values;
     double **of;         /* the value of each node, by id; NULL for those that no root needs */
+    const double **slots; /* in the body of a loop: its operands in this step */
 } Run;
 
 /* ── Indices ──────────────────────────────────────────────────────────────────────────────── */
@@ -28,7 +29,22 @@ static Grid grid_of(const Run *run, const Shape *shape) {
     return grid;
 }
 
+static int64_t part_size(const Run *run, const Node *scan, int part) {
+    const Shape shape = part_shape(scan, part);
+    return shape_size(&shape, run->values->symbols);
+}
+
+/* A loop's results lie one after the other. */
+static int64_t part_start(const Run *run, const Node *scan, int part) {
+    int64_t start = 0;
+    for (int i = 0; i < part; i++)
+        start += part_size(run, scan, i);
+    return start;
+}
+
 static int64_t count_of(const Run *run, const Node *node) {
+    if (node->op == OP_SCAN)
+        return part_start(run, node, node->attr.scan.body->carried + node->attr.scan.body->collected.count);
     return shape_size(&node->shape, run->values->symbols);
 }
 
@@ -474,6 +490,66 @@ static void run_scatter_add(const Run *run, const Node *node, double *out) {
             out[row_of(operand(run, node, 0)[i], rows) * width + c] += operand(run, node, 1)[i * width + c];
 }
 
+/* ── Loops ────────────────────────────────────────────────────────────────────────────────── */
+
+static void run_nodes(Run *run, Arena *arena, const Graph *graph, const NodeList *roots);
+
+static void run_slot(const Run *run, const Node *node, double *out) { copy_values(run, node, run->slots[node->attr.slot.index], out); }
+
+static void run_part(const Run *run, const Node *node, double *out) {
+    copy_values(run, node, operand(run, node, 0) + part_start(run, node->in[0], node->attr.part), out);
+}
+
+/* The first values are the operands' own; then each step writes where the results of the last are read from. */
+static void begin_loop(const Run *run, const Node *node, const double **slots, double *out) {
+    for (int i = 0; i < node->arity; i++)
+        slots[i] = operand(run, node, i);
+    for (int i = 0; i < node->attr.scan.body->carried; i++) {
+        double *carried = out + part_start(run, node, i);
+        copy_values(run, node->in[i], slots[i], carried);
+        slots[i] = carried;
+    }
+}
+
+static void run_step(Run *step, const Node *node, const NodeList *roots, int64_t turn, double *out) {
+    const Body *body = node->attr.scan.body;
+    Arena *arena = arena_create();
+    for (int i = body->carried; i < body->carried + body->scanned; i++) {
+        const Shape element = shape_without(&node->in[i]->shape, 1);
+        step->slots[i] += turn * shape_size(&element, step->values->symbols);
+    }
+    step->of = arena_alloc(arena, ((size_t)body->graph->nodes.count + 1) * sizeof(double *));
+    run_nodes(step, arena, body->graph, roots);
+    for (int i = 0; i < roots->count; i++) {
+        const Node *root = roots->items[i];
+        const int64_t at = i < body->carried ? 0 : turn * count_of(step, root);
+        copy_values(step, root, step->of[root->id], out + part_start(step, node, i) + at);
+    }
+    for (int i = 0; i < body->graph->nodes.count; i++)
+        free(step->of[i]);
+    arena_destroy(arena);
+}
+
+static void run_scan(const Run *run, const Node *node, double *out) {
+    const Body *body = node->attr.scan.body;
+    const int64_t turns = dim_value(node->attr.scan.turns, run->values->symbols);
+    Arena *arena = arena_create();
+    NodeList roots = {0};
+    const double **first = arena_alloc(arena, (size_t)(node->arity + 1) * sizeof *first);
+    const double **slots = arena_alloc(arena, (size_t)(node->arity + 1) * sizeof *slots);
+    for (int i = 0; i < body->carried; i++)
+        LIST_PUSH(arena, &roots, body->next.items[i]);
+    for (int i = 0; i < body->collected.count; i++)
+        LIST_PUSH(arena, &roots, body->collected.items[i]);
+    begin_loop(run, node, first, out);
+    for (int64_t turn = 0; turn < turns; turn++) {
+        Run step = {.values = run->values, .slots = slots};
+        memcpy(slots, first, (size_t)node->arity * sizeof *slots);
+        run_step(&step, node, &roots, node->attr.scan.reverse ? turns - 1 - turn : turn, out);
+    }
+    arena_destroy(arena);
+}
+
 /* ── The whole graph ──────────────────────────────────────────────────────────────────────── */
 
 static void run_node(const Run *run, const Node *node, double *out) {
@@ -486,6 +562,7 @@ static void run_node(const Run *run, const Node *node, double *out) {
         [OP_FLIP] = run_flip,       [OP_CONCAT] = run_concat,   [OP_DOT] = run_dot,
         [OP_CONV] = run_conv,
         [OP_GATHER] = run_gather,   [OP_SCATTER_ADD] = run_scatter_add, [OP_STOP] = run_reshape,
+        [OP_SLOT] = run_slot,       [OP_SCAN] = run_scan,       [OP_PART] = run_part,
     };
     if (special[node->op])
         special[node->op](run, node, out);
@@ -494,16 +571,15 @@ static void run_node(const Run *run, const Node *node, double *out) {
 }
 
 /* By id: the last node that reads the value; what a root has is read after all nodes. */
-static int *last_readers(Arena *arena, const Entry *entry, const bool *needed) {
-    const Graph *graph = entry->graph;
+static int *last_readers(Arena *arena, const Graph *graph, const NodeList *roots, const bool *needed) {
     int *last = arena_alloc(arena, ((size_t)graph->nodes.count + 1) * sizeof *last);
     for (int i = 0; i < graph->nodes.count; i++) {
         last[i] = i;
         for (int k = 0; needed[i] && k < graph->nodes.items[i]->arity; k++)
             last[graph->nodes.items[i]->in[k]->id] = i;
     }
-    for (int i = 0; i < entry->roots.count; i++)
-        last[entry->roots.items[i].value->id] = graph->nodes.count;
+    for (int i = 0; i < roots->count; i++)
+        last[roots->items[i]->id] = graph->nodes.count;
     return last;
 }
 
@@ -525,11 +601,11 @@ static double *new_values(int64_t size) {
     return values;
 }
 
-static void run_nodes(Run *run, Arena *arena, const Entry *entry) {
-    const bool *needed = entry_needs(arena, entry);
-    const int *last = last_readers(arena, entry, needed);
-    for (int i = 0; i < entry->graph->nodes.count; i++) {
-        const Node *node = entry->graph->nodes.items[i];
+static void run_nodes(Run *run, Arena *arena, const Graph *graph, const NodeList *roots) {
+    const bool *needed = graph_needs(arena, graph, roots);
+    const int *last = last_readers(arena, graph, roots, needed);
+    for (int i = 0; i < graph->nodes.count; i++) {
+        const Node *node = graph->nodes.items[i];
         if (!needed[i])
             continue;
         run->of[i] = new_values(count_of(run, node));
@@ -541,8 +617,11 @@ static void run_nodes(Run *run, Arena *arena, const Entry *entry) {
 /* Requires a graph that `verify` accepts, and `values` with a number for every symbol, input and tensor that it reads. */
 void interpret(const Entry *entry, Values *values, double **results) {
     Arena *arena = arena_create();
-    Run run = {values, arena_alloc(arena, ((size_t)entry->graph->nodes.count + 1) * sizeof(double *))};
-    run_nodes(&run, arena, entry);
+    Run run = {.values = values, .of = arena_alloc(arena, ((size_t)entry->graph->nodes.count + 1) * sizeof(double *))};
+    NodeList roots = {0};
+    for (int i = 0; i < entry->roots.count; i++)
+        LIST_PUSH(arena, &roots, entry->roots.items[i].value);
+    run_nodes(&run, arena, entry->graph, &roots);
     for (int i = 0; i < entry->roots.count; i++) {
         const Node *node = entry->roots.items[i].value;
         results[i] = new_values(count_of(&run, node));

@@ -45,7 +45,7 @@ int yylex(YYSTYPE *value, Span *span, Parser *parser);
 %type <FormalList> formals some_formals
 %type <Carried> carried
 %type <CarriedList> with some_carried
-%type <Stmt *> statement
+%type <Stmt *> statement scan
 %type <StmtList> body statements
 %type <Definition> definition
 %type <Decl *> declaration sequence
@@ -129,8 +129,9 @@ statement
                                                   $$->shape = $4; }
     | RETURN exprs                              { $$ = stmt_values(context, STMT_RETURN, @$, $2); }
     | ADD_LOSS expr                             { $$ = stmt_values(context, STMT_ADD_LOSS, @$, one_expr(context, $2)); }
-    | SCAN names IN exprs with body             { $$ = stmt_scan(context, @$, NULL, $2, $4, $5, $6); }
-    | SCAN name names IN exprs with body        { $$ = stmt_scan(context, @$, &$2, $3, $5, $6, $7); }
+    | scan
+    | names '=' scan                            { $$ = $3;
+                                                  $$->names = $1; }
     | COLLECT exprs                             { $$ = stmt_values(context, STMT_COLLECT, @$, $2); }
     | BATCH expr                                { $$ = stmt_values(context, STMT_BATCH, @$, one_expr(context, $2)); }
     | EPOCHS expr                               { $$ = stmt_values(context, STMT_EPOCHS, @$, one_expr(context, $2)); }
@@ -144,6 +145,11 @@ statement
     | AVERAGE exprs USING expr                  { $$ = stmt_values(context, STMT_AVERAGE, @$, $2);
                                                   $$->decay = $4; }
     | PHASE name maybe_repeat body              { $$ = stmt_phase(context, @$, $2, $3, $4); }
+    ;
+
+scan
+    : SCAN names IN exprs with body             { $$ = stmt_scan(context, @$, NULL, $2, $4, $5, $6); }
+    | SCAN name names IN exprs with body        { $$ = stmt_scan(context, @$, &$2, $3, $5, $6, $7); }
     ;
 
 maybe_repeat

@@ -18,16 +18,16 @@
 typedef struct Printer {
     Text *to;
     const Context *context;
-    const Entry *entry;
+    const Graph *graph;
     int *number;             /* by id: the printed number; -1 for dead nodes */
+    int margin;
 } Printer;
 
 /* ── Numbers of nodes ─────────────────────────────────────────────────────────────────────── */
 
-static int *number_nodes(Arena *arena, const Entry *entry) {
-    int count = entry->graph->nodes.count, next = 0;
+static int *number_nodes(Arena *arena, const Graph *graph, const bool *needed) {
+    int count = graph->nodes.count, next = 0;
     int *number = arena_alloc(arena, ((size_t)count + 1) * sizeof *number);
-    const bool *needed = entry_needs(arena, entry);
     for (int i = 0; i < count; i++)
         number[i] = needed[i] ? next++ : -1;
     return number;
@@ -122,6 +122,13 @@ static void print_conv(Text *to, const ConvAxes *axes) {
     print_spatial(to, "dilation", axes->dilation, axes->spatial, 1);
 }
 
+static void print_scan(Text *to, const Node *node) {
+    const Body *body = node->attr.scan.body;
+    text_add(to, " carried %d scanned %d%s%s", body->carried, body->scanned, node->attr.scan.reverse ? " reverse" : "",
+             node->attr.scan.recompute ? " recompute" : "");
+    print_dims(to, "over", &node->attr.scan.turns, 1);
+}
+
 static void print_attributes(Text *to, const Node *node) {
     switch (node->op) {
     case OP_CONST: text_add(to, " "); text_number(to, node->attr.value); break;
@@ -148,6 +155,9 @@ static void print_attributes(Text *to, const Node *node) {
         print_pairs(to, "contract", node->attr.dot.a_contract, node->attr.dot.b_contract, node->attr.dot.contract);
         break;
     case OP_CONV: print_conv(to, &node->attr.conv); break;
+    case OP_SLOT: text_add(to, " %d", node->attr.slot.index); break;
+    case OP_SCAN: print_scan(to, node); break;
+    case OP_PART: text_add(to, " %d", node->attr.part); break;
     default: break; /* the operation and its operands say all */
     }
 }
@@ -170,15 +180,40 @@ static void print_origin(const Printer *printer, const Node *node) {
                  source_position(context, node->span.file, node->span.start).line);
 }
 
+static void print_body(const Printer *outer, const Body *body);
+
 static void print_node(const Printer *printer, const Node *node) {
     Text *to = printer->to;
-    text_add(to, "    %%%d = %s", printer->number[node->id], op_info[node->op].name);
+    text_add(to, "%*s%%%d = %s", printer->margin, "", printer->number[node->id], op_info[node->op].name);
     for (int i = 0; i < node->arity; i++)
         text_add(to, " %%%d", printer->number[node->in[i]->id]);
     print_attributes(to, node);
     text_add(to, "  %s", shape_text(to->arena, &node->shape));
     print_origin(printer, node);
     text_add(to, "\n");
+    if (node->op == OP_SCAN)
+        print_body(printer, node->attr.scan.body);
+}
+
+static void print_nodes(const Printer *printer) {
+    for (int i = 0; i < printer->graph->nodes.count; i++)
+        if (printer->number[i] >= 0)
+            print_node(printer, printer->graph->nodes.items[i]);
+}
+
+/* The numbers of a body are its own. */
+static void print_body(const Printer *outer, const Body *body) {
+    Text *to = outer->to;
+    NodeList roots = {0};
+    for (int i = 0; i < body->next.count; i++)
+        LIST_PUSH(to->arena, &roots, body->next.items[i]);
+    for (int i = 0; i < body->collected.count; i++)
+        LIST_PUSH(to->arena, &roots, body->collected.items[i]);
+    const Printer printer = {to, outer->context, body->graph,
+                             number_nodes(to->arena, body->graph, graph_needs(to->arena, body->graph, &roots)), outer->margin + 4};
+    print_nodes(&printer);
+    for (int i = 0; i < roots.count; i++)
+        text_add(to, "%*s%s %%%d\n", printer.margin, "", i < body->carried ? "next" : "collect", printer.number[roots.items[i]->id]);
 }
 
 static void print_root(const Printer *printer, const Root *root) {
@@ -200,12 +235,14 @@ static void print_header(Text *to, const Entry *entry) {
     text_add(to, ")\n");
 }
 
+static Printer printer_of(Text *to, const Context *context, const Entry *entry) {
+    return (Printer){to, context, entry->graph, number_nodes(to->arena, entry->graph, entry_needs(to->arena, entry)), 4};
+}
+
 void graph_print(Text *to, const Context *context, const Entry *entry) {
-    Printer printer = {to, context, entry, number_nodes(to->arena, entry)};
+    const Printer printer = printer_of(to, context, entry);
     print_header(to, entry);
-    for (int i = 0; i < entry->graph->nodes.count; i++)
-        if (printer.number[i] >= 0)
-            print_node(&printer, entry->graph->nodes.items[i]);
+    print_nodes(&printer);
     for (int i = 0; i < entry->gradients.count; i++)
         text_add(to, "    gradient %d = %%%d\n", i, printer.number[entry->gradients.items[i]->id]);
     for (int i = 0; i < entry->roots.count; i++)
@@ -231,21 +268,20 @@ static void dot_node(const Printer *printer, const Node *node) {
         text_add(to, "    n%d -> n%d;\n", printer->number[node->in[i]->id], printer->number[node->id]);
 }
 
-static void dot_root(const Printer *printer, int i) {
-    const Root *root = &printer->entry->roots.items[i];
+static void dot_root(const Printer *printer, const Root *root, int i) {
     const char *name = root->kind == ROOT_OUTPUT ? root->port->name : root->kind == ROOT_REPORT ? root->name : root->target->name;
     text_add(printer->to, "    r%d [shape=plaintext, fillcolor=white, label=\"%s\"];\n", i, name);
     text_add(printer->to, "    n%d -> r%d;\n", printer->number[root->value->id], i);
 }
 
 void graph_print_dot(Text *to, const Entry *entry) {
-    Printer printer = {to, NULL, entry, number_nodes(to->arena, entry)};
+    const Printer printer = printer_of(to, NULL, entry);
     text_add(to, "digraph \"%s\" {\n    node [shape=box, style=filled, fontname=\"sans-serif\", fontsize=10];\n",
              entry->name ? entry->name : "init");
     for (int i = 0; i < entry->graph->nodes.count; i++)
         if (printer.number[i] >= 0)
             dot_node(&printer, entry->graph->nodes.items[i]);
     for (int i = 0; i < entry->roots.count; i++)
-        dot_root(&printer, i);
+        dot_root(&printer, &entry->roots.items[i], i);
     text_add(to, "}\n");
 }

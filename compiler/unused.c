@@ -110,7 +110,7 @@ static void check_names(Context *context, const Uses *uses, const NameList *name
 static void check_body(Context *context, const Uses *uses, const StmtList *body) {
     for (int i = 0; i < body->count; i++) {
         const Stmt *stmt = body->items[i];
-        if (stmt->kind == STMT_BIND) check_names(context, uses, &stmt->names, "value");
+        if (stmt->kind == STMT_BIND || stmt->kind == STMT_SCAN) check_names(context, uses, &stmt->names, "value");
         if (stmt->kind == STMT_STATE) check_names(context, uses, &stmt->names, "state");
         check_body(context, uses, &stmt->body);
     }

@@ -282,6 +282,39 @@ static const char *rule_scatter_add(const Checker *checker, const Node *node) {
     return NULL;
 }
 
+/* ── Loops ────────────────────────────────────────────────────────────────────────────────── */
+
+static const char *rule_slot(const Checker *checker, const Node *node) {
+    (void)checker;
+    return node->attr.slot.index >= 0 ? NULL : "names an operand of its loop";
+}
+
+static const char *rule_part(const Checker *checker, const Node *node) {
+    (void)checker;
+    const Node *scan = node->in[0];
+    if (scan->op != OP_SCAN)
+        return "is a result of a loop";
+    if (node->attr.part < 0 || node->attr.part >= scan->attr.scan.body->carried + scan->attr.scan.body->collected.count)
+        return "is a result that its loop has";
+    const Shape shape = part_shape(scan, node->attr.part);
+    return shape_equal(&shape, &node->shape) ? NULL : "has the shape of what the loop carries, or collects in each step";
+}
+
+static const char *check_body(const Checker *checker, const Node *scan);
+
+static const char *rule_scan(const Checker *checker, const Node *node) {
+    const Body *body = node->attr.scan.body;
+    if (!body || body->carried + body->scanned > node->arity || body->next.count != body->carried)
+        return "has an operand and a next value for all that its body carries";
+    for (int i = 0; i < body->carried; i++)
+        if (!same_shape(node->in[i], body->next.items[i]))
+            return "carries values that keep their shape";
+    for (int i = body->carried; i < body->carried + body->scanned; i++)
+        if (!node->in[i]->shape.rank || !dim_equal(node->in[i]->shape.dim[0], node->attr.scan.turns))
+            return "walks over sequences that are as long as it has turns";
+    return check_body(checker, node);
+}
+
 static const char *rule_of(const Checker *checker, const Node *node) {
     static Rule *const rules[OP_COUNT] = {
         [OP_CONST] = rule_scalar,     [OP_INPUT] = rule_input,   [OP_TENSOR] = rule_tensor,   [OP_IOTA] = rule_iota,
@@ -289,7 +322,7 @@ static const char *rule_of(const Checker *checker, const Node *node) {
         [OP_MAX] = rule_reduce,       [OP_ARGMAX] = rule_argmax, [OP_RESHAPE] = rule_reshape, [OP_PERMUTE] = rule_permute,
         [OP_EXPAND] = rule_expand,    [OP_SLICE] = rule_slice,   [OP_PAD] = rule_pad,         [OP_FLIP] = rule_flip,
         [OP_CONCAT] = rule_concat,    [OP_DOT] = rule_dot,       [OP_CONV] = rule_conv,     [OP_GATHER] = rule_gather,   [OP_SCATTER_ADD] = rule_scatter_add,
-        [OP_STOP] = rule_elementwise,
+        [OP_STOP] = rule_elementwise, [OP_SLOT] = rule_slot,     [OP_SCAN] = rule_scan,       [OP_PART] = rule_part,
     };
     Rule *rule = rules[node->op];
     if (!rule && op_info[node->op].class == CLASS_ELEMENTWISE)
@@ -300,8 +333,7 @@ static const char *rule_of(const Checker *checker, const Node *node) {
 /* ── Nodes ────────────────────────────────────────────────────────────────────────────────── */
 
 /* What must hold before the rule of the operation can be looked at. */
-static const char *structure_of(const Checker *checker, const Node *node) {
-    const Graph *graph = checker->entry->graph;
+static const char *structure_of(const Graph *graph, const Node *node) {
     int arity = op_info[node->op].arity;
     if (arity >= 0 && node->arity != arity)
         return "has as many operands as its operation takes";
@@ -320,30 +352,57 @@ static const char *structure_of(const Checker *checker, const Node *node) {
     return NULL;
 }
 
-static void check_node(Checker *checker, int id) {
-    const Node *node = checker->entry->graph->nodes.items[id];
-    if (node->id != id) {
-        checker->fault = arena_printf(checker->arena, "node %d says that it is node %d", id, node->id);
-        return;
-    }
-    if ((unsigned)node->op >= OP_COUNT) {
-        checker->fault = arena_printf(checker->arena, "node %d has an operation that does not exist: %d", id, (int)node->op);
-        return;
-    }
-    const char *rule = structure_of(checker, node);
+static const char *check_node(const Checker *checker, const Graph *graph, int id) {
+    const Node *node = graph->nodes.items[id];
+    if (node->id != id)
+        return arena_printf(checker->arena, "node %d says that it is node %d", id, node->id);
+    if ((unsigned)node->op >= OP_COUNT)
+        return arena_printf(checker->arena, "node %d has an operation that does not exist: %d", id, (int)node->op);
+    const char *rule = structure_of(graph, node);
     if (!rule)
         rule = rule_of(checker, node);
-    if (rule)
-        checker->fault = arena_printf(checker->arena, "node %d (%s) breaks the rule that it %s; its shape is %s", id,
-                                      op_info[node->op].name, rule, shape_text(checker->arena, &node->shape));
+    return !rule ? NULL
+                 : arena_printf(checker->arena, "node %d (%s) breaks the rule that it %s; its shape is %s", id,
+                                op_info[node->op].name, rule, shape_text(checker->arena, &node->shape));
+}
+
+static bool in_graph(const Graph *graph, const Node *node) {
+    return node && node->id >= 0 && node->id < graph->nodes.count && graph->nodes.items[node->id] == node;
+}
+
+/* A slot has the shape of its operand; that of a sequence, of one element. */
+static bool fits_operand(const Node *scan, const Node *slot) {
+    const Body *body = scan->attr.scan.body;
+    const int i = slot->attr.slot.index;
+    if (i >= scan->arity)
+        return false;
+    const bool sequence = i >= body->carried && i < body->carried + body->scanned;
+    const Shape element = sequence ? shape_without(&scan->in[i]->shape, 1) : scan->in[i]->shape;
+    return shape_equal(&element, &slot->shape);
+}
+
+static const char *check_body(const Checker *checker, const Node *scan) {
+    const Body *body = scan->attr.scan.body;
+    for (int i = 0; i < body->next.count; i++)
+        if (!in_graph(body->graph, body->next.items[i]))
+            return "has its next values in its body";
+    for (int i = 0; i < body->collected.count; i++)
+        if (!in_graph(body->graph, body->collected.items[i]))
+            return "collects values of its body";
+    for (int id = 0; id < body->graph->nodes.count; id++) {
+        const Node *node = body->graph->nodes.items[id];
+        if (node->op == OP_SLOT && !fits_operand(scan, node))
+            return "has slots of the shapes of its operands";
+        const char *fault = check_node(checker, body->graph, id);
+        if (fault)
+            return arena_printf(checker->arena, "has a valid body, where %s", fault);
+    }
+    return NULL;
 }
 
 /* ── Roots and gradients ──────────────────────────────────────────────────────────────────── */
 
-static bool belongs(const Checker *checker, const Node *node) {
-    const Graph *graph = checker->entry->graph;
-    return node && node->id >= 0 && node->id < graph->nodes.count && graph->nodes.items[node->id] == node;
-}
+static bool belongs(const Checker *checker, const Node *node) { return in_graph(checker->entry->graph, node); }
 
 static const char *rule_root(const Checker *checker, const Root *root) {
     if (!belongs(checker, root->value))
@@ -435,7 +494,7 @@ static void check_updates(Checker *checker) {
 const char *verify(Arena *arena, const Entry *entry) {
     Checker checker = {arena, entry, NULL};
     for (int i = 0; i < entry->graph->nodes.count && !checker.fault; i++)
-        check_node(&checker, i);
+        checker.fault = check_node(&checker, entry->graph, i);
     for (int i = 0; i < entry->roots.count && !checker.fault; i++)
         check_root(&checker, i);
     if (!checker.fault)

@@ -343,7 +343,7 @@ static Value draw(Elaborator *e, Call *call, Distribution distribution) {
         memcpy(full.dim + 1, shape.dim, sizeof *shape.dim * (size_t)shape.rank);
         full.dim[0] = dim_batch(list.batch_scale ? list.batch_scale : 1);
     }
-    return tensor_value(graph_rand(graph_of(e), &full, distribution, e->streams++), batched);
+    return tensor_value(draw_in_scan(e, &full, distribution), batched);
 }
 
 static Value run_random_uniform(Elaborator *e, Call *call) { return draw(e, call, DRAW_UNIFORM); }

@@ -8,6 +8,8 @@
  *     call.c         binding of arguments; calls of functions, layers and nets
  *     pattern.c      declared shapes of arguments
  *     statement.c    bodies
+ *     scan.c         loops over time
+ *     scan.c         loops over time
  *     expression.c   expressions
  *     tensor.c       broadcasting, products, reductions, slices: from per-example meaning to graph nodes
  *     builtin.c      the table of built-in functions
@@ -104,7 +106,7 @@ struct Callable {
 
 /* ── names ────────────────────────────────────────────────────────────────────────────────── */
 
-typedef struct Binding { const char *name; Span span; Value value; } Binding;
+typedef struct Binding { const char *name; Span span; Value value; bool carried; /* by a scan, or what one ended with */ } Binding;
 struct Scope { Scope *outer; LIST(Binding *) bindings; struct Globals *globals; };
 
 typedef enum GlobalState { GLOBAL_WAITING, GLOBAL_RUNNING, GLOBAL_DONE } GlobalState;
@@ -180,6 +182,7 @@ struct Elaborator {
     LIST(const char *) importing;   /* the chain of imports being followed */
     LIST(Average) averages;
     bool averaging;                 /* within a net called by `averaged`: its parameters read as their averages */
+    struct Scan *scan;              /* the innermost one whose body is being run */
     int streams;
 };
 
@@ -221,6 +224,15 @@ Value call_body(Elaborator *e, const Callable *callable, Call *call);         /*
 
 bool run_statement(Elaborator *e, Scope *scope, const Stmt *stmt, Value *result); /* true: it returned */
 bool run_statements(Elaborator *e, Scope *scope, const StmtList *body, Value *result);
+
+/* ── scan.c: loops over time ──────────────────────────────────────────────────────────────── */
+
+void run_scan(Elaborator *e, Scope *scope, const Stmt *stmt, Value *collected); /* binds what is carried to its last values */
+bool assign_carried(Elaborator *e, Scope *scope, Name name, Expr *value);    /* false: the name is not carried */
+void run_collect(Elaborator *e, Scope *scope, const Stmt *stmt);
+bool outside_scan(Elaborator *e, Span span, const char *what);               /* false after an error: `what` cannot be in a scan */
+/* A draw of the shape (the batch first, where there is one) that is a new one in every step of the scans around it. */
+Node *draw_in_scan(Elaborator *e, const Shape *shape, Distribution distribution);
 
 /* ── pattern.c: declared shapes of arguments ──────────────────────────────────────────────── */
 

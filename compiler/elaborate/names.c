@@ -30,7 +30,7 @@ Binding *scope_bind(Elaborator *e, Scope *scope, Name name, Value value) {
         return known;
     }
     Binding *binding = NEW(e->arena, Binding);
-    *binding = (Binding){ name.text, name.span, value };
+    *binding = (Binding){ .name = name.text, .span = name.span, .value = value };
     LIST_PUSH(e->arena, &scope->bindings, binding);
     return binding;
 }

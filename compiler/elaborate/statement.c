@@ -33,6 +33,8 @@ static Tensor *target_of(Elaborator *e, Scope *scope, Name name) {
 }
 
 static void run_assign(Elaborator *e, Scope *scope, const Stmt *stmt) {
+    if (assign_carried(e, scope, stmt->names.items[0], stmt->values.items[0])) return;
+    if (!outside_scan(e, stmt->span, "a state is updated")) return;
     Tensor *target = target_of(e, scope, stmt->names.items[0]);
     if (!target || (!e->building->training && target->role == TENSOR_STATE)) return;
     Span span = stmt->values.items[0]->span;
@@ -77,6 +79,7 @@ static bool run_return(Elaborator *e, Scope *scope, const Stmt *stmt, Value *res
 }
 
 static void run_add_loss(Elaborator *e, Scope *scope, const Stmt *stmt) {
+    if (!outside_scan(e, stmt->span, "losses are added")) return;
     if (!e->building->training) return;
     Value value;
     Span span = stmt->values.items[0]->span;
@@ -97,15 +100,20 @@ bool run_statement(Elaborator *e, Scope *scope, const Stmt *stmt, Value *result)
     case STMT_STATE: run_state(e, scope, stmt); return false;
     case STMT_RETURN: return run_return(e, scope, stmt, result);
     case STMT_ADD_LOSS: run_add_loss(e, scope, stmt); return false;
-    case STMT_SCAN:
-    case STMT_COLLECT: fail(e, stmt->span, "`scan` cannot be compiled yet"); return false;
+    case STMT_SCAN: run_scan(e, scope, stmt, result); return false;
+    case STMT_COLLECT: run_collect(e, scope, stmt); return false;
     default: fail(e, stmt->span, "this statement belongs in a `train`"); return false;
     }
 }
 
+/* A body that ends with a scan whose sequences have no names has them as its result. */
+static bool ends_with_scan(const StmtList *body, int i) {
+    return i + 1 == body->count && body->items[i]->kind == STMT_SCAN && !body->items[i]->names.count;
+}
+
 bool run_statements(Elaborator *e, Scope *scope, const StmtList *body, Value *result) {
     for (int i = 0; i < body->count; i++) {
-        if (!run_statement(e, scope, body->items[i], result)) continue;
+        if (!run_statement(e, scope, body->items[i], result) && !ends_with_scan(body, i)) continue;
         if (i + 1 < body->count) fail(e, body->items[i + 1]->span, "nothing after `return` is ever reached");
         return true;
     }

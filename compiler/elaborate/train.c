@@ -185,7 +185,7 @@ static bool has_gradient(Node *derivative) {
 typedef struct Update {
     const Stmt *stmt;
     TensorList tensors;
-    LIST(Node *) gradients;
+    NodeList gradients;
 } Update;
 
 /* Adds the parameters of one target, with the gradients of the loss by them; those that the loss does not reach are left out. */

@@ -202,6 +202,76 @@ static Node *build_argmax(Trial *trial) {
     return graph_binary(trial->graph, OP_MUL, graph_argmax(trial->graph, x, 2), graph_sum(trial->graph, x, 4));
 }
 
+/* ── Loops ────────────────────────────────────────────────────────────────────────────────── */
+
+static Node *times(Graph *g, Node *a, Node *b) { return graph_binary(g, OP_MUL, a, b); }
+static Node *plus(Graph *g, Node *a, Node *b) { return graph_binary(g, OP_ADD, a, b); }
+
+static Node *project(Graph *g, Node *x, Node *kernel) {
+    const DotAxes axes = {.contract = 1, .a_contract = {1}, .b_contract = {0}};
+    return graph_dot(g, x, kernel, &axes);
+}
+
+static void carry_on(Trial *trial, Loop *loop, Node *next) { LIST_PUSH(trial->arena, &loop->next, next); }
+static void collect(Trial *trial, Loop *loop, Node *value) { LIST_PUSH(trial->arena, &loop->collected, value); }
+
+/* h <- tanh(x_t + h w) h', beside a second carried value that reads the new h; both are collected, and what was carried. */
+static Node *recurrence(Trial *trial, bool reverse, bool recompute) {
+    Graph *g = trial->graph;
+    Node *xs = variable(trial, SHAPE(3, -1, 2)), *w = variable(trial, SHAPE(2, 2));
+    Node *first = variable(trial, SHAPE(-1, 2)), *second = variable(trial, SHAPE(-1, 2));
+    Loop loop = loop_open(g, dim_const(3), reverse);
+    loop.recompute = recompute;
+    Node *h = loop_carry(g, &loop, first), *c = loop_carry(g, &loop, second), *x = loop_element(g, &loop, xs);
+    Node *next = times(g, graph_unary(g, OP_TANH, plus(g, x, project(g, h, w))), graph_unary(g, OP_SIGMOID, c));
+    carry_on(trial, &loop, next);
+    carry_on(trial, &loop, plus(g, times(g, c, x), graph_unary(g, OP_SIN, next)));
+    collect(trial, &loop, next);
+    collect(trial, &loop, times(g, x, c));
+    Node *scan = loop_close(g, &loop);
+    Node *sequences = plus(g, graph_part(g, scan, 2), graph_part(g, scan, 3));
+    Node *last = times(g, graph_part(g, scan, 0), graph_part(g, scan, 1));
+    return plus(g, graph_sum(g, sequences, 1), last);
+}
+
+static Node *build_scan(Trial *trial) { return recurrence(trial, false, false); }
+static Node *build_scan_reverse(Trial *trial) { return recurrence(trial, true, false); }
+static Node *build_scan_recompute(Trial *trial) { return recurrence(trial, false, true); }
+
+/* Only the last value is used, and the first is a constant: what is carried is wanted by way of the sequence alone. */
+static Node *build_scan_last(Trial *trial) {
+    Graph *g = trial->graph;
+    Node *xs = variable(trial, SHAPE(4, -1));
+    Loop loop = loop_open(g, dim_const(4), false);
+    Shape shape = SHAPE(-1);
+    Node *h = loop_carry(g, &loop, graph_fill(g, 0.5, &shape)), *x = loop_element(g, &loop, xs);
+    carry_on(trial, &loop, graph_unary(g, OP_SIN, plus(g, times(g, h, x), x)));
+    return graph_part(g, loop_close(g, &loop), 0);
+}
+
+/* A loop in the step of a loop, which reads what both carry and a value from outside; every element of the inner one's
+ * sequence is one of the outer's. */
+static Node *nested(Trial *trial, bool recompute) {
+    Graph *g = trial->graph;
+    Node *xs = variable(trial, SHAPE(2, 3, -1)), *w = variable(trial, SHAPE(-1)), *first = variable(trial, SHAPE(-1));
+    Loop outer = loop_open(g, dim_const(2), false);
+    outer.recompute = recompute;
+    Node *h = loop_carry(g, &outer, first), *row = loop_element(g, &outer, xs);
+    Loop inner = loop_open(g, dim_const(3), true);
+    Node *k = loop_carry(g, &inner, h), *x = loop_element(g, &inner, row);
+    Node *next = graph_unary(g, OP_SIN, plus(g, times(g, k, w), times(g, x, h)));
+    carry_on(trial, &inner, next);
+    collect(trial, &inner, times(g, next, h));
+    Node *scan = loop_close(g, &inner);
+    carry_on(trial, &outer, graph_part(g, scan, 0));
+    collect(trial, &outer, graph_sum(g, graph_part(g, scan, 1), 1));
+    Node *all = loop_close(g, &outer);
+    return plus(g, graph_part(g, all, 0), graph_sum(g, graph_part(g, all, 1), 1));
+}
+
+static Node *build_scan_nested(Trial *trial) { return nested(trial, false); }
+static Node *build_scan_nested_recompute(Trial *trial) { return nested(trial, true); }
+
 /* ── The table ────────────────────────────────────────────────────────────────────────────── */
 
 /* Where `build` is NULL the case is op(x) or op(x, y) on values from low to high. */
@@ -230,6 +300,9 @@ static const Case cases[] = {
     {OP_CONV, build_conv_line, 0, 0},        {OP_CONV, build_conv_strided, 0, 0},   {OP_CONV, build_conv_transposed, 0, 0},
     {OP_CONV, build_conv_dilated, 0, 0},
     {OP_GATHER, build_gather, 0, 0},         {OP_SCATTER_ADD, build_scatter_add, 0, 0},
+    {OP_SCAN, build_scan, 0, 0},             {OP_SCAN, build_scan_reverse, 0, 0},    {OP_SCAN, build_scan_recompute, 0, 0},
+    {OP_SCAN, build_scan_last, 0, 0},        {OP_SCAN, build_scan_nested, 0, 0},     {OP_SCAN, build_scan_nested_recompute, 0, 0},
+    {OP_PART, build_scan, 0, 0},
 };
 enum { CASES = sizeof cases / sizeof *cases };
 

@@ -3,17 +3,10 @@
  *
  * The walk goes from y back over the nodes between y and the variables, each after all its users, so that its adjoint
  * (the derivative of y by it) is complete when its rule runs. */
-#include "gdlc.h"
+#include "adjoints.h"
 
 #include <assert.h>
 #include <string.h>
-
-struct Adjoints {
-    Graph *graph;
-    Node **of;        /* by id: the adjoint so far, or NULL for zero */
-    bool *wanted;     /* by id: some variable lies behind this node */
-    int count;
-};
 
 /* ── short names for what rules are written in ────────────────────────────────────────────── */
 
@@ -23,21 +16,16 @@ static Node *neg(Graph *g, Node *a) { return graph_unary(g, OP_NEG, a); }
 static Node *like(Graph *g, double value, const Node *x) { return graph_fill(g, value, &x->shape); }
 static Node *scaled(Graph *g, double by, Node *x) { return mul(g, like(g, by, x), x); }
 
-/* Adds `d` to the adjoint of `node`, where some variable lies behind it. */
-static void contribute(Adjoints *adjoints, Node *node, Node *d) {
+void contribute(Adjoints *adjoints, Node *node, Node *d) {
     if (!adjoints->wanted[node->id]) return;
     assert(shape_equal(&node->shape, &d->shape));
     Node *sum = adjoints->of[node->id];
     adjoints->of[node->id] = sum ? add(adjoints->graph, sum, d) : d;
 }
 
-static bool wants(const Adjoints *adjoints, const Node *node) { return adjoints->wanted[node->id]; }
+bool wants(const Adjoints *adjoints, const Node *node) { return adjoints->wanted[node->id]; }
 
 /* ── rules: `d` is the adjoint of the node ────────────────────────────────────────────────── */
-
-#define RULE(name) \
-    void differentiate_##name(Adjoints *adjoints, Node *node, Node *d); \
-    void differentiate_##name(Adjoints *adjoints, Node *node, Node *d)
 
 /* f(x): the adjoint of x is d times the derivative f'(x), given as an expression in g, x and the node y. */
 #define UNARY_RULE(name, derivative)                                                     \
@@ -297,11 +285,16 @@ static void mark_wanted(Adjoints *adjoints, Node *const *by, int count) {
     }
 }
 
+Adjoints adjoints_create(Graph *graph, int count) {
+    Adjoints adjoints = { .graph = graph, .count = count };
+    adjoints.of = arena_alloc(graph->arena, sizeof *adjoints.of * (size_t)count);
+    adjoints.wanted = arena_alloc(graph->arena, sizeof *adjoints.wanted * (size_t)count);
+    return adjoints;
+}
+
 void differentiate(Graph *graph, Node *y, Node *const *by, int count, Node **derivatives) {
     assert(y->shape.rank == 0);
-    Adjoints adjoints = { .graph = graph, .count = y->id + 1 };
-    adjoints.of = arena_alloc(graph->arena, sizeof *adjoints.of * (size_t)adjoints.count);
-    adjoints.wanted = arena_alloc(graph->arena, sizeof *adjoints.wanted * (size_t)adjoints.count);
+    Adjoints adjoints = adjoints_create(graph, y->id + 1);
     mark_wanted(&adjoints, by, count);
     contribute(&adjoints, y, graph_const(graph, 1));
     for (int id = y->id; id >= 0; id--) {
