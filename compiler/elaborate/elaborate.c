@@ -15,7 +15,7 @@
 
 Graph *graph_of(Elaborator *e) { return e->building->entry->graph; }
 
-static bool in_prelude(const Elaborator *e, Span span) { return e->context->sources.items[span.file].prelude; }
+bool in_prelude(const Elaborator *e, Span span) { return e->context->sources.items[span.file].prelude; }
 
 static bool inside(Span inner, Span outer) {
     return inner.file == outer.file && inner.start >= outer.start && inner.end <= outer.end;

@@ -187,6 +187,7 @@ struct Elaborator {
 };
 
 Graph *graph_of(Elaborator *e);
+bool in_prelude(const Elaborator *e, Span span);
 void locate(Elaborator *e, Span span);                                        /* the place of the nodes made from now on: the user's */
 void fail(Elaborator *e, Span span, const char *format, ...) __attribute__((format(printf, 3, 4)));  /* an error; inside of the prelude, at the user's call */
 void fail_note(Elaborator *e, Span span, const char *format, ...) __attribute__((format(printf, 3, 4)));
@@ -224,6 +225,8 @@ Value call_body(Elaborator *e, const Callable *callable, Call *call);         /*
 
 bool run_statement(Elaborator *e, Scope *scope, const Stmt *stmt, Value *result); /* true: it returned */
 bool run_statements(Elaborator *e, Scope *scope, const StmtList *body, Value *result);
+/* Calls a computed value what the model calls it: by the outermost of its names, or by one of the prelude where there is no other. */
+void label(Elaborator *e, Value value, Name name);
 
 /* ── scan.c: loops over time ──────────────────────────────────────────────────────────────── */
 

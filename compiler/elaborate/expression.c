@@ -198,7 +198,7 @@ static Value evaluate_repeat(Elaborator *e, Scope *scope, Expr *repeat, Value le
 static Name fresh_name(const Scope *scope, Name name) { return scope_find_here(scope, name.text) ? no_name : name; }
 
 static Value evaluate_named(Elaborator *e, Scope *scope, Name name, Value value) {
-    if (value.kind == VALUE_TENSOR && !value.node->label && value.node->arity > 0) value.node->label = name.text;
+    label(e, value, name);
     scope_bind(e, scope, name, value);
     return value;
 }
@@ -345,7 +345,9 @@ static Value index_list(Elaborator *e, Scope *scope, Value list, const SliceList
     }
     start = start < 0 ? 0 : start > list.count ? list.count : start;
     stop = stop < start ? start : stop > list.count ? list.count : stop;
-    return list_value(e, list.items + start, (int)(stop - start));
+    Value part = list_value(e, list.items + start, (int)(stop - start));
+    part.batch_scale = list.batch_scale;
+    return part;
 }
 
 static Value evaluate_index(Elaborator *e, Scope *scope, Expr *expr) {

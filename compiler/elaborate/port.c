@@ -1,6 +1,8 @@
 /* Inputs and outputs of entry points. */
 #include "elaborate.h"
 
+#include <string.h>
+
 Port *declare_port(Elaborator *e, const Formal *formal, Scope *scope, int index) {
     Port *port = NEW(e->arena, Port);
     *port = (Port){ .name = formal->name.text, .index = index, .span = formal->name.span };
@@ -42,7 +44,7 @@ static void add_output(Elaborator *e, Entry *entry, Value output, int index, int
     *port = (Port){ .shape = output.node->shape, .index = index, .span = span };
     port->name = count == 1 ? "out" : label ? label : arena_printf(e->arena, "out%d", index + 1);
     for (int i = 0; i < entry->roots.count; i++)
-        if (entry->roots.items[i].value == output.node) port->name = arena_printf(e->arena, "out%d", index + 1);
+        if (entry->roots.items[i].value == output.node || strcmp(entry->roots.items[i].name, port->name) == 0) port->name = arena_printf(e->arena, "out%d", index + 1);
     LIST_PUSH(e->arena, &entry->roots,
               ((Root){ .kind = ROOT_OUTPUT, .name = port->name, .port = port, .value = output.node, .span = span }));
 }

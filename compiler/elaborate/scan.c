@@ -210,7 +210,7 @@ static void bind_collected(Elaborator *e, Scope *scope, const Stmt *stmt, Value 
              names->count == 1 ? "" : "s", count, count == 1 ? "" : "s");
     for (int i = 0; i < names->count; i++) {
         Value value = count != names->count ? poison() : count == 1 ? collected : collected.items[i];
-        if (value.kind == VALUE_TENSOR && !value.node->label) value.node->label = names->items[i].text;
+        label(e, value, names->items[i]);
         scope_bind(e, scope, names->items[i], value);
     }
 }

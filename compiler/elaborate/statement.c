@@ -1,8 +1,9 @@
 /* Statements of the bodies of functions, layers, nets and optimizers, and those that a `train` shares with them. */
 #include "elaborate.h"
 
-static void label(Value value, const char *name) {
-    if (value.kind == VALUE_TENSOR && !value.node->label && value.node->arity > 0) value.node->label = name;
+void label(Elaborator *e, Value value, Name name) {
+    if (value.kind != VALUE_TENSOR || value.node->arity == 0) return;
+    if (!value.node->label || !in_prelude(e, name.span)) value.node->label = name.text;
 }
 
 static bool run_bind(Elaborator *e, Scope *scope, const Stmt *stmt) {
@@ -17,7 +18,7 @@ static bool run_bind(Elaborator *e, Scope *scope, const Stmt *stmt) {
     }
     for (int i = 0; i < names->count; i++) {
         Value item = value.kind == VALUE_TUPLE ? value.items[i] : value;
-        label(item, names->items[i].text);
+        label(e, item, names->items[i]);
         scope_bind(e, scope, names->items[i], item);
     }
     return false;

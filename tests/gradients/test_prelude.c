@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define SEQUENCE "h |> reshape(3, 2) |> "
 #define IMAGE "h |> dense(18, tanh) |> reshape(3, 3, 2) |> "
 
 /* h: [6], any numbers; x: [4], the input of the net; t: [6], numbers between 0 and 1; c: a class of 3. */
@@ -48,6 +49,14 @@ static const char *const cases[] = {
     "h |> dense(3)", "h |> dense(3, tanh) |> dense(2, selu)", "h |> reshape(2, 3) |> dense(2, tanh)", "embedding(c, 6) * h",
     "h |> dropout(0.3)", "h |> gaussian_noise(0.2)", "h |> activity_l1(0.1)", "h |> activity_l2(0.1)", "h |> batch_norm",
     IMAGE "batch_norm", "h |> layer_norm", "h |> minibatch_discrimination(3, 2)", "h |> minibatch_stddev", "h |> replay(8)",
+    /* sequences */
+    SEQUENCE "simple_rnn(3)", SEQUENCE "simple_rnn(2, return_sequences = true, reverse = true)", SEQUENCE "lstm(2)",
+    SEQUENCE "lstm(2, return_sequences = true)", SEQUENCE "lstm(2, mask = length_mask(c, 3))", SEQUENCE "gru(2)",
+    SEQUENCE "gru(2, relu, return_sequences = true, reverse = true, mask = length_mask(c, 3))",
+    SEQUENCE "lstm(2, dropout = 0.3, recurrent_dropout = 0.3)", SEQUENCE "lstm(3, initial_state = stacked(h[0:3], h[3:6]))",
+    SEQUENCE "bidirectional(gru(2, return_sequences = true))", SEQUENCE "bidirectional(lstm(2), add)", SEQUENCE "gru(2, stateful = 2)",
+    SEQUENCE "simple_rnn(2, stateful = 4, restart = c > 1)", SEQUENCE "time_distributed(dense(2, tanh))",
+    SEQUENCE "time_distributed(dropout(0.3))",
     /* convolutions and images */
     IMAGE "conv2d(2, 2)", IMAGE "conv2d(2, 3, padding = same, activation = tanh)", IMAGE "conv2d(1, [2, 1], strides = [1, 2])",
     IMAGE "conv2d(1, 2, dilation = 2)", "h |> reshape(3, 2) |> conv1d(2, 2)", IMAGE "conv2d_transpose(1, 3, strides = 2)",
