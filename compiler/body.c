@@ -52,6 +52,7 @@ static void mark_inside(Closing *closing, const Loop *loop) {
 static void add_operand(Closing *closing, Node *operand, Node *slot) {
     Graph *graph = closing->body->graph;
     closing->copy[slot->id] = graph_slot(graph, &slot->shape, closing->operands.count, 0);
+    closing->copy[slot->id]->label = slot->label;
     LIST_PUSH(graph->arena, &closing->operands, operand);
 }
 

@@ -9,7 +9,6 @@
  *     pattern.c      declared shapes of arguments
  *     statement.c    bodies
  *     scan.c         loops over time
- *     scan.c         loops over time
  *     expression.c   expressions
  *     tensor.c       broadcasting, products, reductions, slices: from per-example meaning to graph nodes
  *     builtin.c      the table of built-in functions
@@ -164,6 +163,7 @@ typedef struct Building {
     Entry *entry;
     bool training;
     bool initial;                   /* an initial value: draws have no batch */
+    struct Scan *scan;              /* the innermost one whose body is being run */
     LIST(AddedLoss) losses;
     LIST(Assigned) assigned;        /* latest values of tensors */
     LIST(const Node *) crossings;   /* values in which examples of the batch meet */
@@ -182,7 +182,6 @@ struct Elaborator {
     LIST(const char *) importing;   /* the chain of imports being followed */
     LIST(Average) averages;
     bool averaging;                 /* within a net called by `averaged`: its parameters read as their averages */
-    struct Scan *scan;              /* the innermost one whose body is being run */
     int streams;
 };
 

@@ -28,9 +28,9 @@ static Node *exchange_time(Elaborator *e, Node *node, bool batched) {
 }
 
 bool outside_scan(Elaborator *e, Span span, const char *what) {
-    if (!e->scan) return true;
+    if (!e->building->scan) return true;
     fail(e, span, "%s once for each call, which cannot be in the body of a `scan`; `collect` the values and do it behind the scan", what);
-    fail_note(e, e->scan->stmt->span, "this scan");
+    fail_note(e, e->building->scan->stmt->span, "this scan");
     return false;
 }
 
@@ -67,6 +67,7 @@ static void bind_element(Elaborator *e, Scan *scan, Name name, Value sequence) {
     Node *first = exchange_time(e, sequence.node, sequence.batched);
     Value element = tensor_value(loop_element(graph_of(e), &scan->loop, first), sequence.batched);
     element.classes = sequence.classes;
+    element.node->label = name.text;
     scope_bind(e, scan->scope, name, element);
 }
 
@@ -86,13 +87,14 @@ static void bind_carried(Elaborator *e, Scan *scan, Name name, Value initial) {
     const Shape shape = example_shape(initial);
     Node *first = with_batch_of(e, scan, initial, &shape).node;
     Binding *binding = scope_bind(e, scan->scope, name, tensor_value(loop_carry(graph_of(e), &scan->loop, first), scan->batched));
+    binding->value.node->label = name.text;
     binding->carried = true;
     LIST_PUSH(e->arena, &scan->carried, binding);
 }
 
 /* The scan that carries the name as seen from this scope. */
 static Scan *carrier_of(Elaborator *e, const Binding *binding) {
-    for (Scan *scan = e->scan; scan; scan = scan->outer)
+    for (Scan *scan = e->building->scan; scan; scan = scan->outer)
         for (int i = 0; i < scan->carried.count; i++)
             if (scan->carried.items[i] == binding) return scan;
     return NULL;
@@ -103,7 +105,7 @@ bool assign_carried(Elaborator *e, Scope *scope, Name name, Expr *expr) {
     Scan *scan = binding && binding->carried ? carrier_of(e, binding) : NULL;
     Value value;
     if (!scan) return false;
-    if (scan != e->scan) {
+    if (scan != e->building->scan) {
         fail(e, name.span, "`%s` is carried by the scan further out; give the inner one a value of its own to carry", name.text);
         return true;
     }
@@ -116,13 +118,14 @@ bool assign_carried(Elaborator *e, Scope *scope, Name name, Expr *expr) {
         fail(e, expr->span, "`%s` is carried for other examples than this is made of", name.text);
     else
         binding->value = with_batch_of(e, scan, value, &shape);
+    label(e, binding->value, name);
     return true;
 }
 
 /* ── what is collected ────────────────────────────────────────────────────────────────────── */
 
 void run_collect(Elaborator *e, Scope *scope, const Stmt *stmt) {
-    Scan *scan = e->scan;
+    Scan *scan = e->building->scan;
     if (!scan || scan->scope != scope) {
         fail(e, stmt->span, "`collect` belongs in the body of a `scan`");
         return;
@@ -148,14 +151,14 @@ Node *draw_in_scan(Elaborator *e, const Shape *shape, Distribution distribution)
     Shape full = *shape;
     int times = 0, lead = !e->building->initial;
     uint8_t order[MAX_RANK] = { 0 };
-    for (const Scan *scan = e->scan; scan; scan = scan->outer, times++) {
+    for (const Scan *scan = e->building->scan; scan; scan = scan->outer, times++) {
         memmove(full.dim + lead + 1, full.dim + lead, sizeof *full.dim * (size_t)(MAX_RANK - lead - 1));
         full.dim[lead] = scan->loop.turns; /* the outermost comes to be the first */
     }
     full.rank += times;
     for (int i = 0; i < full.rank; i++) order[i] = (uint8_t)(i < times ? i + lead : i < times + lead ? i - times : i);
     Node *draw = graph_rand(graph_of(e), &full, distribution, e->streams++);
-    return element_of_all(e, e->scan, graph_permute(graph_of(e), draw, order));
+    return element_of_all(e, e->building->scan, graph_permute(graph_of(e), draw, order));
 }
 
 /* ── the statement ────────────────────────────────────────────────────────────────────────── */
@@ -226,14 +229,14 @@ static void bind_poison(Elaborator *e, Scope *scope, const Stmt *stmt) {
 }
 
 void run_scan(Elaborator *e, Scope *scope, const Stmt *stmt, Value *collected) {
-    Scan scan = { .outer = e->scan, .stmt = stmt, .scope = scope_create(e, scope) };
+    Scan scan = { .outer = e->building->scan, .stmt = stmt, .scope = scope_create(e, scope) };
     const int errors = error_count(e->context), crossings = e->building->crossings.count;
     Value result = poison();
     *collected = poison();
     if (open_scan(e, scope, stmt, &scan)) {
-        e->scan = &scan;
+        e->building->scan = &scan;
         if (run_statements(e, scan.scope, &stmt->body, &result)) fail(e, stmt->span, "`return` cannot be in the body of a `scan`");
-        e->scan = scan.outer;
+        e->building->scan = scan.outer;
     }
     if (error_count(e->context) > errors) {
         bind_poison(e, scope, stmt);

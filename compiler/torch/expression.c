@@ -28,7 +28,7 @@ static Code number_code(Method *method, double value) {
 }
 
 /* The batch is the one size that is known only when the method runs. */
-static const char *dim_text(Method *method, Dim dim) {
+const char *dim_text(Method *method, Dim dim) {
     if (dim_is_const(dim)) return arena_printf(method->arena, "%lld", (long long)dim.base);
     method->batch = true;
     const char *times = dim.scale == 1 ? "n" : arena_printf(method->arena, "%lld * n", (long long)dim.scale);
@@ -72,7 +72,8 @@ static const char *subscript(Method *method, const char *const *entries, int cou
 
 bool node_is_transparent(const Node *node) {
     switch (node->op) {
-    case OP_CONST: case OP_INPUT: case OP_TENSOR: case OP_IOTA: case OP_SIZE: case OP_CLOCK: case OP_EXPAND: return true;
+    case OP_CONST: case OP_INPUT: case OP_TENSOR: case OP_IOTA: case OP_SIZE: case OP_CLOCK: case OP_EXPAND: case OP_SLOT: case OP_PART:
+        return true;
     default: return false;
     }
 }
@@ -149,7 +150,9 @@ static Code code_of(Method *method, const Node *node) {
     case OP_SIZE: return size_code(method, node->attr.size);
     case OP_CLOCK: return clock_code(method, node->attr.clock);
     case OP_IOTA: case OP_EXPAND: return full_code(method, node);
-    default: return method->code[node->id];
+    case OP_SLOT: return method->frame.slot[node->attr.slot.index];
+    case OP_PART: return method->frame.part[node->in[0]->id][node->attr.part];
+    default: return method->frame.code[node->id];
     }
 }
 

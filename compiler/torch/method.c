@@ -4,6 +4,7 @@
 
 #include <ctype.h>
 #include <math.h>
+#include <stdarg.h>
 #include <string.h>
 
 enum { INLINE_LENGTH = 60, SHORT_LENGTH = 12 }; /* characters of an expression, and of a number, that may stand inside of others */
@@ -28,7 +29,7 @@ static bool is_taken(const Method *method, const char *name) {
 }
 
 /* z; then z_2, z_3. */
-static const char *new_name(Method *method, const char *wish) {
+const char *new_name(Method *method, const char *wish) {
     char *base = arena_copy(method->arena, wish, strlen(wish));
     for (char *c = base; *c; c++)
         if (!isalnum((unsigned char)*c)) *c = '_';
@@ -39,6 +40,18 @@ static const char *new_name(Method *method, const char *wish) {
 }
 
 /* ── lines ────────────────────────────────────────────────────────────────────────────────── */
+
+void write_line(Method *method, const char *format, ...) {
+    va_list arguments, again;
+    va_start(arguments, format);
+    va_copy(again, arguments);
+    int length = vsnprintf(NULL, 0, format, arguments);
+    va_end(arguments);
+    char *line = arena_alloc(method->arena, (size_t)length + 1);
+    vsnprintf(line, (size_t)length + 1, format, again);
+    va_end(again);
+    text_add(&method->body, "%*s%s\n", method->frame.indent, "", line);
+}
 
 /* The line of the model that asked for the node, as a comment before its first value; not its own comment, which may hold anything. */
 static void write_comment(Method *method, const Node *node) {
@@ -52,7 +65,7 @@ static void write_comment(Method *method, const Node *node) {
     if (comment) length = (int)(comment - line);
     while (length > 0 && isspace((unsigned char)*line)) line++, length--;
     while (length > 0 && isspace((unsigned char)line[length - 1])) length--;
-    text_add(&method->body, "        # %d: %.*s\n", at.line, length, line);
+    write_line(method, "# %d: %.*s", at.line, length, line);
     method->commented = (Span){.file = node->span.file, .start = at.line};
 }
 
@@ -69,27 +82,45 @@ static const char *wish_for(const Method *method, const Node *node) {
 
 static void write_node(Method *method, const Node *node) {
     if (node_is_transparent(node)) return;
+    if (node->op == OP_SCAN) {
+        write_comment(method, node);
+        write_loop(method, node);
+        return;
+    }
     Code code = python_code(method, node);
     size_t length = strlen(code.text);
-    bool repeated = method->uses[node->id] > 1 && !(code.number && length <= SHORT_LENGTH);
+    bool repeated = method->frame.uses[node->id] > 1 && !(code.number && length <= SHORT_LENGTH);
     if (repeated || node->label || length > INLINE_LENGTH) {
         const char *name = new_name(method, wish_for(method, node));
         write_comment(method, node);
-        text_add(&method->body, "        %s = %s\n", name, code.text);
+        write_line(method, "%s = %s", name, code.text);
         code = (Code){.text = name, .level = LEVEL_ATOM, .form = code.form == FORM_BOOLEAN ? FORM_BOOLEAN : FORM_PLAIN, .number = code.number};
     }
-    method->code[node->id] = code;
+    method->frame.code[node->id] = code;
 }
 
-/* A transparent node is written wherever its users are. */
-static int *count_uses(Arena *arena, const Entry *entry, const bool *needed) {
-    int *uses = arena_alloc(arena, sizeof *uses * (size_t)(entry->graph->nodes.count + 1));
-    for (int i = 0; i < entry->roots.count; i++) uses[entry->roots.items[i].value->id]++;
-    for (int id = entry->graph->nodes.count - 1; id >= 0; id--) {
-        const Node *node = entry->graph->nodes.items[id];
-        for (int i = 0; needed[id] && i < node->arity; i++) uses[node->in[i]->id] += node_is_transparent(node) ? uses[id] : 1;
+/* A transparent node is written wherever its users are. A loop uses its operands again and again. */
+static int *count_uses(Arena *arena, const Graph *graph, const NodeList *roots, const bool *needed) {
+    int *uses = arena_alloc(arena, sizeof *uses * (size_t)(graph->nodes.count + 1));
+    for (int i = 0; i < roots->count; i++) uses[roots->items[i]->id]++;
+    for (int id = graph->nodes.count - 1; id >= 0; id--) {
+        const Node *node = graph->nodes.items[id];
+        const int count = node_is_transparent(node) ? uses[id] : node->op == OP_SCAN ? 2 : 1;
+        for (int i = 0; needed[id] && i < node->arity; i++) uses[node->in[i]->id] += count;
     }
     return uses;
+}
+
+void write_graph(Method *method, Frame frame, const Graph *graph, const NodeList *roots) {
+    const size_t count = (size_t)graph->nodes.count + 1;
+    frame.graph = graph;
+    frame.needed = graph_needs(method->arena, graph, roots);
+    frame.uses = count_uses(method->arena, graph, roots, frame.needed);
+    frame.code = arena_alloc(method->arena, sizeof *frame.code * count);
+    frame.part = arena_alloc(method->arena, sizeof *frame.part * count);
+    method->frame = frame;
+    for (int id = 0; id < graph->nodes.count; id++)
+        if (frame.needed[id]) write_node(method, graph->nodes.items[id]);
 }
 
 /* ── results ──────────────────────────────────────────────────────────────────────────────── */
@@ -136,8 +167,9 @@ static void return_reports(Method *method) {
 
 static void write_body(Method *method) {
     const Entry *entry = method->entry;
-    for (int id = 0; id < entry->graph->nodes.count; id++)
-        if (method->needed[id]) write_node(method, entry->graph->nodes.items[id]);
+    NodeList roots = {0};
+    for (int i = 0; i < entry->roots.count; i++) LIST_PUSH(method->arena, &roots, entry->roots.items[i].value);
+    write_graph(method, (Frame){.indent = 8}, entry->graph, &roots);
     for (int i = 0; i < entry->roots.count; i++)
         if (entry->roots.items[i].kind == ROOT_ASSIGN) write_assignment(method, &entry->roots.items[i]);
     if (entry->kind == ENTRY_FUNCTION) return_outputs(method);
@@ -184,9 +216,6 @@ static void write_head(Text *to, const Method *method, const char *name, const c
 
 bool method_write(Text *to, const Context *context, const Entry *entry, const char *name, const char *title) {
     Method method = {.arena = to->arena, .context = context, .entry = entry, .body = {.arena = to->arena}, .commented = {.file = -1}};
-    method.needed = entry_needs(to->arena, entry);
-    method.uses = count_uses(to->arena, entry, method.needed);
-    method.code = arena_alloc(to->arena, sizeof *method.code * (size_t)(entry->graph->nodes.count + 1));
     name_inputs(&method);
     write_body(&method);
     write_head(to, &method, name, title);

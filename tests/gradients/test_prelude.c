@@ -180,7 +180,7 @@ static bool case_passes(const char *expression) {
     Context context = {.arena = arena_create()};
     char *text = arena_printf(context.arena, model, expression);
     Module *module = module_of(&context, source_add(&context, "case.gdl", text, strlen(text), false));
-    bool passes = module != NULL;
+    bool passes = module && !verify(context.arena, module->init);
     for (int i = 0; passes && i < module->stages.count; i++) {
         Entry *phase = module->stages.items[i]->phases.items[0].entry;
         passes = gradients_right(context.arena, module, phase);
