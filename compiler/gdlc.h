@@ -30,6 +30,7 @@ typedef struct Options {
     const char *output;  /* NULL: standard output; never for PRODUCT_PROGRAM */
     bool standalone;     /* --standalone: the C includes nothing of the runtime */
     bool plain;          /* --blas=none: the C needs only libm */
+    bool profile;        /* --profile: the C counts the time, operations and bytes of its kernels */
     const char *command; /* as it was typed, for the banner of what is emitted */
 } Options;
 
@@ -723,6 +724,11 @@ bool poly_is(const Poly *a, int64_t value);
 bool poly_constant(const Poly *a, int64_t *value);
 bool poly_nonnegative(Arena *arena, const Poly *a);                          /* surely, for all sizes from 1 */
 void poly_print(Text *to, const Module *module, const Poly *a);              /* as C: "784 * n" */
+
+/* What a step does, by its shapes: operations on floating-point numbers, of which a function such as exp counts as one; and the bytes
+ * of what it reads and of what it writes, each element once. */
+typedef struct Cost { const Poly *flops, *bytes; } Cost;
+Cost step_cost(Arena *arena, const Step *step);
 
 void step_accesses(Arena *arena, const Step *step, AccessList *list);
 void statement_accesses(Arena *arena, const Statement *statement, AccessList *list);

@@ -295,6 +295,14 @@ static int prepare(Training *training, gdl_error *error) {
                : 0;
 }
 
+/* What a model that was compiled with --profile has counted, however the training ended. */
+static int report_profile(const Training *training, gdl_error *error) {
+    if (!training->model->profile)
+        return 0;
+    return training->options->profile ? gdl_profile_write(training->model, training->instance, training->options->profile, error)
+                                      : gdl_profile_print(training->model, training->instance, stderr, error);
+}
+
 static int train_stages(Training *training, gdl_error *error) {
     int result = 0;
     interrupted = 0;
@@ -310,7 +318,7 @@ static int train_stages(Training *training, gdl_error *error) {
                 training->save ? training->save : "");
     else if (!result && training->save)
         fprintf(stderr, "saved %s\n", training->save);
-    return result;
+    return report_profile(training, result ? NULL : error) && !result ? GDL_FAILED : result;
 }
 
 static void release(Training *training) {

@@ -94,6 +94,17 @@ typedef struct gdl_stage {
     void (*begin)(void *model); /* first values of the stage's optimizer state */
 } gdl_stage;
 
+/* With `gdlc --profile`: what a kernel (a loop nest, product, convolution or draw) has done since the model was made. */
+typedef struct gdl_kernel {
+    const char *function;   /* of the emitted C: "vae_backward"; NULL ends a list */
+    const char *name;       /* what it computes: "hidden[n][150] = x[n][784] @ kernel[784][150]" */
+    const char *place;      /* where the model says so: "vae.gdl:12", or "" */
+    uint64_t calls;
+    double seconds;
+    double flops;           /* operations on floating-point numbers; a function such as exp counts as one */
+    double bytes;           /* read and written: each element once in each call */
+} gdl_kernel;
+
 typedef struct gdl_model {
     const char *name;       /* the prefix of the emitted symbols */
     const char *source;     /* the .gdl file */
@@ -109,6 +120,7 @@ typedef struct gdl_model {
     /* In the caller's memory, aligned to 64; NULL when size is too small. Parameters get their first values from the seed. */
     void *(*init)(void *memory, size_t size, size_t batch, uint64_t seed);
     gdl_clock *(*clock)(void *model);
+    const gdl_kernel *(*profile)(const void *model); /* the model's kernels; NULL without --profile */
 } gdl_model;
 
 /* The values of a tensor: t->size floats, row-major. */
@@ -130,6 +142,14 @@ void gdl_destroy(void *instance);
 
 /* Prints tensors, parameter counts, memory and stages as a table. */
 void gdl_summary(const gdl_model *model, FILE *to);
+
+/* ── profile.c: where the time went, with gdlc --profile ─────────────────────────────────── */
+
+/* The kernels that ran, sorted by their time: share, milliseconds, calls, microseconds a call, 1e9 operations a second, 1e9 bytes
+ * a second, the model's line, the function of the C, what it computes. Fails where the model was compiled without --profile. */
+int gdl_profile_print(const gdl_model *model, const void *instance, FILE *to, gdl_error *error);
+/* The same as CSV: function, kernel, line, calls, seconds, flops, bytes. */
+int gdl_profile_write(const gdl_model *model, const void *instance, const char *path, gdl_error *error);
 
 /* ── random.c: counter-based random numbers ───────────────────────────────────────────────── */
 

@@ -22,6 +22,7 @@ enum {
     KEY_INIT,
     KEY_RESUME,
     KEY_HISTORY,
+    KEY_PROFILE,
     KEY_SNAPSHOT_EVERY,
     KEY_SNAPSHOT,
     KEY_SNAPSHOT_TO,
@@ -55,6 +56,8 @@ static const struct argp_option train_table[] = {
      "Go on where the run that wrote FILE stood, to the same result; seed, batch, epochs and stages are taken from it, and it is saved to again unless --save says otherwise",
      0},
     {"history", KEY_HISTORY, "FILE", 0, "Write losses and metrics as CSV, a row for each epoch", 0},
+    {"profile-out", KEY_PROFILE, "FILE", 0,
+     "Write the time of each kernel as CSV, in place of the table at the end; of a model compiled with gdlc --profile", 0},
     {NULL, 0, NULL, 0, "Watching:", 4},
     {"snapshot-every", KEY_SNAPSHOT_EVERY, "N", 0,
      "Every N epochs make a picture, PREFIX-0005.png, with the same draws or examples each time; at the end PREFIX-strip.png with a row for each",
@@ -100,6 +103,7 @@ static error_t train_file_option(int key, char *text, struct argp_state *state) 
     case KEY_INIT: options->init = text; break;
     case KEY_RESUME: options->resume = text; break;
     case KEY_HISTORY: options->history = text; break;
+    case KEY_PROFILE: options->profile = text; break;
     default: return train_watch_option(key, text, state);
     }
     return 0;
@@ -108,6 +112,8 @@ static error_t train_file_option(int key, char *text, struct argp_state *state) 
 static void train_check(const TrainOptions *options, struct argp_state *state) {
     if (options->valid.count && options->split > 0)
         argp_error(state, "--valid and --validation-split exclude each other");
+    if (options->profile && !options->model->profile)
+        argp_error(state, "--profile-out: this model counts no times; compile %s with gdlc --profile", options->model->source);
     if (options->balanced && !options->limit)
         argp_error(state, "--balanced needs --limit N");
     if (options->snapshot.function && !options->snapshot.every)

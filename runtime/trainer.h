@@ -49,7 +49,7 @@ typedef struct TrainOptions {
     float lr_scale;             /* 0: not given */
     uint64_t seed;
     bool seed_given;
-    const char *save, *init, *resume, *history;
+    const char *save, *init, *resume, *history, *profile;
     bool keep_best;
     SnapshotOptions snapshot;
 } TrainOptions;

@@ -221,7 +221,7 @@ typedef LIST(Symbol) SymbolList;
 
 static void add_symbol(Elaborator *e, SymbolList *symbols, const char *name, Span span) {
     static const char *const own[] = { "create", "create_batch", "init",        "init_batch", "free",
-                                       "memory", "get_clock",    "get_tensors", "describe",   "clock" };
+                                       "memory", "get_clock",    "get_tensors", "get_profile", "describe", "clock", "kernel" };
     for (size_t i = 0; i < sizeof own / sizeof *own; i++)
         if (strcmp(own[i], name) == 0)
             error_at(e->context, span, "the generated code has a function `%s` of its own; choose another name", name);

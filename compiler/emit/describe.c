@@ -21,7 +21,7 @@ static void emit_tensors(Emit *emit, Text *to) {
         const char *shape = emit_shape(emit, to, &tensor->shape, arena_printf(emit->arena, "tensor_%d_shape", i));
         text_add(&table, "    {\"%s\", %s, %d, %d, %s, %" PRId64 ", %" PRId64 "},\n", tensor->name, roles[tensor->role],
                  tensor->stage, tensor->shape.rank, shape, shape_size(&tensor->shape, NULL),
-                 HEADER_BYTES + emit->plan->tensor[i] * (int64_t)sizeof(float));
+                 header_bytes(emit) + emit->plan->tensor[i] * (int64_t)sizeof(float));
     }
     if (table.length > 0) text_add(to, "\nstatic const gdl_tensor tensors[] = {\n%s};\n\n", table.bytes);
 }
@@ -110,6 +110,8 @@ static void emit_model(Emit *emit, Text *to) {
              "%s_init_batch(memory, size, batch, seed); }\n\n",
              name);
     text_add(to, "static gdl_clock *call_clock(void *model) { return %s_get_clock(model); }\n\n", name);
+    if (emit->options->profile)
+        text_add(to, "static const gdl_kernel *call_profile(const void *model) { return %s_get_profile(model); }\n\n", name);
     text_add(to, "const gdl_model *%s_describe(void) {\n    static const gdl_model model = {\n", name);
     text_add(to,
              "        .name = \"%s\",\n        .source = \"%s\",\n        .version = \"%s\",\n        .batch = "
@@ -122,9 +124,9 @@ static void emit_model(Emit *emit, Text *to) {
     text_add(to, "        .stages = %d,\n        .stage = %s,\n", module->stages.count,
              module->stages.count ? "stages" : "NULL");
     text_add(to,
-             "        .memory = %s_memory,\n        .init = call_init,\n        .clock = call_clock,\n    };\n    "
+             "        .memory = %s_memory,\n        .init = call_init,\n        .clock = call_clock,\n%s    };\n    "
              "return &model;\n}\n",
-             name);
+             name, emit->options->profile ? "        .profile = call_profile,\n" : "");
 }
 
 void emit_describe(Emit *emit, Text *to) {

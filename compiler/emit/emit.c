@@ -74,9 +74,11 @@ static void emit_model_struct(Emit *emit, Text *to) {
         emit->name, emit->options->standalone ? emit->name : "gdl");
     text_add(to, "    float *region_0;      /* the arena: buffers of fixed size, */\n    float *region_1;      /* "
                  "times the capacity, */\n"
-                 "    float *region_2;      /* its square */\n    float *region_3;      /* and its cube */\n};\n\n");
+                 "    float *region_2;      /* its square */\n    float *region_3;      /* and its cube */\n");
+    if (emit->options->profile) text_add(to, "    %s_kernel kernel[%d]; /* counters */\n", emit->options->standalone ? emit->name : "gdl", emit->kernels.count + 1);
+    text_add(to, "};\n\n");
     text_add(to, "_Static_assert(sizeof(struct %s) <= %d, \"the tensors start after the struct\");\n", emit->name,
-             HEADER_BYTES);
+             header_bytes(emit));
 }
 
 static void emit_programs(Emit *emit, Text *to) {
@@ -91,15 +93,18 @@ static void emit_programs(Emit *emit, Text *to) {
 static void emit_source(Emit *emit, Text *to, const char *header) {
     Text code = {.arena = emit->arena};
     emit_programs(emit, &code);
+    emit_profile_table(emit, &code);
     text_add(&code, "/* ---- what users call ---- */\n\n");
     emit_interface(emit, &code);
     if (!emit->options->standalone) emit_describe(emit, &code);
     emit_banner(emit, to, arena_printf(emit->arena, "%s.c", emit->name), "a model in C.");
     emit_tensor_table(emit, to);
     emit_plan_table(emit, to);
-    text_add(to, "#include \"%s\"\n\n%s#include <math.h>\n#include <stdlib.h>\n#include <string.h>\n\n", header,
-             uses_blas(emit) ? "#include <cblas.h>\n" : "");
+    if (emit->options->profile) text_add(to, "#ifndef _POSIX_C_SOURCE\n#define _POSIX_C_SOURCE 199309L /* for clock_gettime */\n#endif\n");
+    text_add(to, "#include \"%s\"\n\n%s#include <math.h>\n#include <stdlib.h>\n#include <string.h>\n%s\n", header,
+             uses_blas(emit) ? "#include <cblas.h>\n" : "", emit->options->profile ? "#include <time.h>\n" : "");
     emit_model_struct(emit, to);
+    emit_profile_types(emit, to);
     emit_pieces(emit, to);
     text_add(to, "\n%s", code.bytes);
 }

@@ -17,9 +17,10 @@ typedef struct Emit {
     const char *upper;       /* of every macro: "VAE" */
     const char *code;        /* prefix of result codes and their like: "GDL", or `upper` in a standalone model */
     WordList pieces;         /* of support/ that the code calls */
+    WordList kernels;        /* --profile: what begins each counter, as C */
 } Emit;
 
-enum { HEADER_BYTES = 128 };     /* what lies before a model's tensors */
+enum { HEADER_BYTES = 128 };     /* what lies before a model's tensors, without counters: see header_bytes */
 
 /* ── names.c ──────────────────────────────────────────────────────────────────────────────── */
 
@@ -102,6 +103,14 @@ int64_t example_size(const Port *port);                          /* values in on
 /* ── conv.c ───────────────────────────────────────────────────────────────────────────────── */
 
 void emit_conv(Emit *emit, Text *to, const Conv *conv);
+
+/* ── profile.c: counters of time, operations and bytes, with --profile; else these emit nothing ── */
+
+void profile_begin(Emit *emit, Text *to);                        /* at the start of a program */
+void profile_step(Emit *emit, Text *to, const char *function, const Step *step); /* after the code of a step */
+void emit_profile_types(Emit *emit, Text *to);                   /* before the pieces */
+void emit_profile_table(Emit *emit, Text *to);                   /* once all programs are emitted */
+int header_bytes(const Emit *emit);                              /* what lies before a model's tensors; likewise */
 
 /* ── interface.c: the functions that users call; header.c: their header; describe.c: tables ── */
 

@@ -44,7 +44,7 @@ static void declare_model(Emit *emit, Text *to) {
              " }; /* examples that a model is made for, unless it is told otherwise: its capacity */\n",
              upper, batch);
     text_add(to, "#define %s_MEMORY ((size_t)%" PRId64 ") /* bytes that a model with that capacity needs */\n\n", upper,
-             HEADER_BYTES + plan_bytes(emit->plan, batch));
+             header_bytes(emit) + plan_bytes(emit->plan, batch));
     text_add(to, "/* A new model, its parameters at their first values, drawn from the seed; NULL when memory is "
                  "short. Nothing is allocated later. */\n");
     add_call(emit, to, arena_printf(emit->arena, "%s *", name), "create", "uint64_t seed");
@@ -65,6 +65,13 @@ static void declare_model(Emit *emit, Text *to) {
     text_add(to, "/* The %" PRId64 " floats of all tensors, at the places that the table in %s.c lists. */\n",
              emit->plan->tensors, name);
     add_call(emit, to, "float *", "get_tensors", arena_printf(emit->arena, "%s *m", name));
+}
+
+static void declare_profile(Emit *emit, Text *to) {
+    if (!emit->options->profile) return;
+    text_add(to, "/* What each kernel has done since the model was made; a list that ends where `function` is NULL. */\n");
+    add_call(emit, to, arena_printf(emit->arena, "const %s_kernel *", emit->options->standalone ? emit->name : "gdl"), "get_profile",
+             arena_printf(emit->arena, "const %s *m", emit->name));
 }
 
 static void declare_function(Emit *emit, Text *to, const Entry *entry) {
@@ -158,6 +165,17 @@ static void declare_standalone(Emit *emit, Text *to) {
                  "    float lr_scale; /* every learning rate is multiplied by it; 1 */\n"
                  "} %s_clock;\n\n",
              emit->name, emit->name);
+    if (!emit->options->profile) return;
+    text_add(to, "typedef struct %s_kernel {\n"
+                 "    const char *function; /* of the C: \"%s_backward\", say; NULL ends a list */\n"
+                 "    const char *name;     /* what it computes */\n"
+                 "    const char *place;    /* where the model says so, or \"\" */\n"
+                 "    uint64_t calls;\n"
+                 "    double seconds;\n"
+                 "    double flops;         /* operations on floating-point numbers; a function such as exp counts as one */\n"
+                 "    double bytes;         /* read and written: each element once in each call */\n"
+                 "} %s_kernel;\n\n",
+             emit->name, emit->name, emit->name);
 }
 
 void emit_header(Emit *emit, Text *to) {
@@ -168,6 +186,7 @@ void emit_header(Emit *emit, Text *to) {
                                        : "#include <gdl.h>\n\n#include <stddef.h>\n#include <stdint.h>\n");
     if (emit->options->standalone) declare_standalone(emit, to);
     declare_model(emit, to);
+    declare_profile(emit, to);
     for (int i = 0; i < module->functions.count; i++) declare_function(emit, to, module->functions.items[i]);
     for (int i = 0; i < module->stages.count; i++) declare_stage(emit, to, module->stages.items[i]);
     if (!emit->options->standalone)

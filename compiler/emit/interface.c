@@ -73,14 +73,14 @@ static void emit_memory(Emit *emit, Text *to) {
     for (int d = 0; d <= MAX_DEGREE; d++)
         if (plan->region[d] > 0)
             text_add(to, " + UINT64_C(%" PRId64 ")%s%s", plan->region[d], d ? " * " : "", d ? power_text(emit, d) : "");
-    text_add(to, ";\n    const uint64_t bytes = %d + floats * sizeof(float);\n", HEADER_BYTES);
+    text_add(to, ";\n    const uint64_t bytes = %d + floats * sizeof(float);\n", header_bytes(emit));
     text_add(to, "    return (size_t)bytes == bytes ? (size_t)bytes : 0;\n}\n\n");
 }
 
 /* The runs of the init program and of each stage's first optimizer state. */
 static void emit_regions(Emit *emit, Text *to) {
     const char *before = "m->tensors";
-    text_add(to, "    m->tensors = (float *)(void *)((char *)memory + %d);\n", HEADER_BYTES);
+    text_add(to, "    m->tensors = (float *)(void *)((char *)memory + %d);\n", header_bytes(emit));
     int64_t size = emit->plan->tensors;
     const char *power = "";
     for (int d = 0; d <= MAX_DEGREE; d++) {
@@ -99,6 +99,7 @@ static void emit_init(Emit *emit, Text *to) {
              "    if (memory == NULL || needed == 0 || size < needed || (uintptr_t)memory %% 64 != 0) return NULL;\n");
     text_add(to, "    %s *const m = memory;\n    memset(m, 0, sizeof *m);\n", name);
     text_add(to, "    m->clock.seed = seed;\n    m->clock.lr_scale = 1.0f;\n    m->capacity = batch;\n");
+    if (emit->options->profile) text_add(to, "    memcpy(m->kernel, kernels, sizeof kernels);\n");
     emit_regions(emit, to);
     text_add(to, "    memset(m->tensors, 0, sizeof(float) * %" PRId64 ");\n",
              emit->plan->tensors > 0 ? emit->plan->tensors : 0);

@@ -169,9 +169,11 @@ static void emit_part(Emit *emit, Text *to, const Program *program, int part, co
     Text body = {.arena = emit->arena}, pointers = {.arena = emit->arena}, parameters = {.arena = emit->arena};
     AccessList accesses = {0};
     int number = 0;
+    profile_begin(emit, &body);
     for (int i = 0; i < program->part[part].count; i++) {
         step_accesses(emit->arena, program->part[part].items[i], &accesses);
         emit_step(emit, to, &body, program, name, program->part[part].items[i], &number);
+        profile_step(emit, &body, name + strlen("run_"), program->part[part].items[i]);
     }
     if (body.length == 0) text_add(&body, "%s", "");
     emit_pointers(emit, &pointers, program, &accesses, body.bytes);

@@ -56,6 +56,19 @@ variant() {
     done
 }
 
+# profiled NAME FLAGS LIBRARIES OPTIONS...: the same with --profile, by programs/profile.c.
+profiled() {
+    name=$1 flags=$2 libraries=$3
+    shift 3
+    mkdir "$scratch/$name"
+    holds "gdlc --profile $*" "$B/gdlc" --profile "$here/small.gdl" "$@" -o "$scratch/$name/small.c"
+    for compiler in $compilers; do
+        holds "$compiler, $name" $compiler $warnings -O1 $flags -I"$scratch/$name" -D_POSIX_C_SOURCE=200809L -o "$scratch/$name/use" \
+            "$here/programs/profile.c" "$scratch/$name/small.c" $libraries -lm
+        counts "$compiler, $name" "$scratch/$name/use"
+    done
+}
+
 undefined() { nm -u "$1" | awk '{ print $2 }' | grep -v '^_' | sort -u | tr '\n' ' '; }
 
 # needs NAME OBJECT SYMBOLS: the object needs no others.
@@ -76,6 +89,8 @@ variant cblas "$includes" "$blas"
 variant plain "-I$B/include" "" --blas=none
 variant standalone "-DSTANDALONE $(pkg-config --cflags openblas)" "$blas" --standalone
 variant alone "-DSTANDALONE" "" --standalone --blas=none
+profiled counted "$includes" "$blas"
+profiled counted_alone "-DSTANDALONE" "" --standalone --blas=none
 library='memset memcpy malloc free aligned_alloc sqrt sqrtf powf floorf nearbyintf'
 holds "--blas=none needs only the C library" needs plain "$scratch/plain/small.o" "$library"
 holds "--standalone needs only BLAS" needs standalone "$scratch/standalone/small.o" "$library cblas_sgemm cblas_sgemv"

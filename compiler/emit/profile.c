@@ -1,0 +1,84 @@
+/* --profile: each step of a program adds its time, operations and bytes to a counter that the model carries. Without the option
+ * nothing of this is emitted. */
+#include "emit.h"
+
+/* ── what a counter is called ─────────────────────────────────────────────────────────────── */
+
+static void add_written(Emit *emit, Text *text, const Buffer *buffer) {
+    text_add(text, "%s%s", text->length ? ", " : "", value_comment(emit, buffer));
+}
+
+/* "h[n][100], loss = x[n][784] @ kernel[784][100]"; `node` gets what says the model's line. */
+static void add_title(Emit *emit, Text *text, const Step *step, const Node **node) {
+    const Node *own = NULL;
+    switch (step->kind) {
+    case STEP_LOOP:
+        for (int i = 0; i < step->loop.body.count; i++) add_title(emit, text, step->loop.body.items[i], node);
+        break;
+    case STEP_STATEMENT:
+        if (step->statement->stored) add_written(emit, text, step->statement->buffer);
+        own = step->statement->node;
+        break;
+    case STEP_GEMM:
+        add_written(emit, text, step->gemm.c);
+        text_add(text, " = %s @ %s", value_comment(emit, step->gemm.a), value_comment(emit, step->gemm.b));
+        own = step->gemm.node;
+        break;
+    case STEP_CONV:
+        add_written(emit, text, step->conv.out);
+        text_add(text, " = conv %s, %s", value_comment(emit, step->conv.x.buffer), value_comment(emit, step->conv.kernel.buffer));
+        own = step->conv.node;
+        break;
+    case STEP_DRAW:
+        add_written(emit, text, step->draw.buffer);
+        text_add(text, " = draw");
+        own = step->draw.node;
+        break;
+    }
+    if (*node == NULL) *node = own;
+}
+
+/* ── code ─────────────────────────────────────────────────────────────────────────────────── */
+
+void profile_begin(Emit *emit, Text *to) {
+    if (emit->options->profile) text_add(to, "    uint64_t support_time = %s();\n", piece(emit, "profile_time"));
+}
+
+static const char *real_text(Emit *emit, const Poly *poly) {
+    int64_t value;
+    return arena_printf(emit->arena, poly_constant(poly, &value) ? "%s" : "(double)(%s)", poly_text(emit, poly));
+}
+
+void profile_step(Emit *emit, Text *to, const char *function, const Step *step) {
+    if (!emit->options->profile) return;
+    Text title = {.arena = emit->arena};
+    const Node *node = NULL;
+    const Cost cost = step_cost(emit->arena, step);
+    add_title(emit, &title, step, &node);
+    const char *place = place_comment(emit, node);
+    while (*place == ' ') place++;
+    add_statement(to, 4, arena_printf(emit->arena, "support_time = %s(&m->kernel[%d], support_time, %s, %s);", piece(emit, "profile"),
+                                      emit->kernels.count, real_text(emit, cost.flops), real_text(emit, cost.bytes)));
+    LIST_PUSH(emit->arena, &emit->kernels, arena_printf(emit->arena, "\"%s\", \"%s\", \"%s\"", function, title.bytes, place));
+}
+
+void emit_profile_types(Emit *emit, Text *to) {
+    if (!emit->options->profile) return;
+    text_add(to, "typedef %s_kernel support_kernel;\n\n", emit->options->standalone ? emit->name : "gdl");
+}
+
+/* The counters of a new model, and the function that gives them away. */
+void emit_profile_table(Emit *emit, Text *to) {
+    if (!emit->options->profile) return;
+    text_add(to, "/* What a new model's counters start from; the last has no name. */\nstatic const support_kernel kernels[] = {\n");
+    for (int i = 0; i < emit->kernels.count; i++) text_add(to, "    {%s, 0, 0.0, 0.0, 0.0},\n", emit->kernels.items[i]);
+    text_add(to, "    {NULL, NULL, NULL, 0, 0.0, 0.0, 0.0}};\n\n");
+    text_add(to, "const %s_kernel *%s_get_profile(const %s *m) { return m->kernel; }\n\n", emit->options->standalone ? emit->name : "gdl",
+             emit->name, emit->name);
+}
+
+/* Before a model's tensors: the struct, with a counter for each kernel and one for the end. */
+int header_bytes(const Emit *emit) {
+    const int counter = 3 * 8 + 8 + 3 * 8, counters = emit->options->profile ? (emit->kernels.count + 1) * counter : 0;
+    return HEADER_BYTES + (counters + 63) / 64 * 64;
+}

@@ -1,0 +1,123 @@
+/* What a step costs, by its shapes alone: operations on floating-point numbers, and the memory that it touches. */
+#include "fuse.h"
+
+/* The loops around what is being counted, from the outermost, and what was counted in this step. */
+typedef struct Counter {
+    Arena *arena;
+    const Poly *extent[2 * MAX_RANK];
+    int depth;
+    LIST(const Scalar *) counted;
+    const Poly *flops;
+} Counter;
+
+/* ── operations ───────────────────────────────────────────────────────────────────────────── */
+
+/* Adds operations that are done in each turn of the outermost `depth` loops. */
+static void add_flops(Counter *counter, int depth, const Poly *flops) {
+    for (int i = 0; i < depth; i++) flops = poly_mul(counter->arena, flops, counter->extent[i]);
+    counter->flops = poly_add(counter->arena, counter->flops, flops);
+}
+
+static bool first_time(Counter *counter, const Scalar *scalar) {
+    for (int i = 0; i < counter->counted.count; i++)
+        if (counter->counted.items[i] == scalar) return false;
+    LIST_PUSH(counter->arena, &counter->counted, scalar);
+    return true;
+}
+
+/* A value is computed once in each turn of the deepest loop it depends on. */
+static void count_scalar(Counter *counter, const Scalar *scalar) {
+    if (scalar->kind == SCALAR_GUARD) {
+        count_scalar(counter, scalar->guard.yes);
+        count_scalar(counter, scalar->guard.no);
+    }
+    if (scalar->kind != SCALAR_OP || !first_time(counter, scalar)) return;
+    add_flops(counter, scalar->depth + 1, poly_const(counter->arena, 1));
+    for (int i = 0; i < scalar->op.arity; i++) count_scalar(counter, scalar->op.in[i]);
+}
+
+static void count_statement(Counter *counter, const Statement *statement) {
+    count_scalar(counter, statement->value);
+    if (statement->kind != STATEMENT_STORE) add_flops(counter, statement->depth, poly_const(counter->arena, 1));
+}
+
+static void count_gemm(Counter *counter, const Gemm *gemm) {
+    const Poly *flops = poly_scale(counter->arena, poly_mul(counter->arena, gemm->m, poly_mul(counter->arena, gemm->n, gemm->k)), 2);
+    for (int i = 0; i < gemm->loops; i++) flops = poly_mul(counter->arena, flops, gemm->extent[i]);
+    add_flops(counter, counter->depth, flops);
+}
+
+/* Each element of the result is a sum over the kernel; of a spread input, each of its elements is in as many sums as the kernel is
+ * large. Products with the zeros around an image are counted, those with the zeros between its elements are not. */
+static void count_conv(Counter *counter, const Node *node) {
+    const Node *x = node->in[0], *kernel = node->in[1];
+    const int spatial = node->attr.conv.spatial;
+    bool spread = false;
+    for (int i = 0; i < spatial; i++) spread = spread || node->attr.conv.spread[i] > 1;
+    const Poly *flops = poly_scale(counter->arena, poly_shape(counter->arena, spread ? &x->shape : &node->shape), 2);
+    for (int i = 0; i < spatial; i++) flops = poly_mul(counter->arena, flops, poly_dim(counter->arena, kernel->shape.dim[i]));
+    const Dim channels = kernel->shape.dim[spread ? spatial + 1 : spatial];
+    add_flops(counter, counter->depth, poly_mul(counter->arena, flops, poly_dim(counter->arena, channels)));
+}
+
+static void count_step(Counter *counter, const Step *step) {
+    switch (step->kind) {
+    case STEP_LOOP:
+        counter->extent[counter->depth++] = step->loop.extent;
+        for (int i = 0; i < step->loop.body.count; i++) count_step(counter, step->loop.body.items[i]);
+        counter->depth--;
+        break;
+    case STEP_STATEMENT: count_statement(counter, step->statement); break;
+    case STEP_GEMM: count_gemm(counter, &step->gemm); break;
+    case STEP_CONV: count_conv(counter, step->conv.node); break;
+    case STEP_DRAW: break;
+    }
+}
+
+/* ── memory ───────────────────────────────────────────────────────────────────────────────── */
+
+/* The smaller of two numbers of elements, as far as that is known; else the first. */
+static const Poly *smaller(Arena *arena, const Poly *a, const Poly *b) {
+    return poly_nonnegative(arena, poly_add(arena, a, poly_scale(arena, b, -1))) ? b : a;
+}
+
+static const Poly *elements(Arena *arena, const Access *access) {
+    const Poly *count = poly_const(arena, 1);
+    for (int i = 0; access->at && i < access->at->count; i++) count = poly_mul(arena, count, access->at->term[i].atom->limit);
+    return access->at ? smaller(arena, count, access->buffer->size) : access->buffer->size;
+}
+
+static bool same_kind(const Access *a, const Access *b) { return a->buffer == b->buffer && a->writes == b->writes; }
+
+static bool same_place(const Access *a, const Access *b) {
+    return same_kind(a, b) && (a->at == b->at || (a->at && b->at && index_equal(a->at, b->at)));
+}
+
+/* Elements that all accesses of the kind of `list[first]` touch: not more than there are. */
+static const Poly *touched(Arena *arena, const AccessList *list, int first) {
+    const Poly *sum = poly_const(arena, 0);
+    for (int i = first; i < list->count; i++) {
+        bool known = !same_kind(&list->items[first], &list->items[i]);
+        for (int k = first; k < i; k++) known = known || same_place(&list->items[k], &list->items[i]);
+        if (!known) sum = poly_add(arena, sum, elements(arena, &list->items[i]));
+    }
+    return smaller(arena, sum, list->items[first].buffer->size);
+}
+
+static const Poly *bytes_touched(Arena *arena, const Step *step) {
+    const Poly *sum = poly_const(arena, 0);
+    AccessList list = {0};
+    step_accesses(arena, step, &list);
+    for (int i = 0; i < list.count; i++) {
+        bool first = step->kind != STEP_CONV || list.items[i].buffer != step->conv.columns; /* which stay in the cache */
+        for (int k = 0; k < i; k++) first = first && !same_kind(&list.items[k], &list.items[i]);
+        if (first) sum = poly_add(arena, sum, touched(arena, &list, i));
+    }
+    return poly_scale(arena, sum, (int64_t)sizeof(float));
+}
+
+Cost step_cost(Arena *arena, const Step *step) {
+    Counter counter = {.arena = arena, .flops = poly_const(arena, 0)};
+    count_step(&counter, step);
+    return (Cost){.flops = counter.flops, .bytes = bytes_touched(arena, step)};
+}
