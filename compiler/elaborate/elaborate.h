@@ -232,6 +232,7 @@ void label(Elaborator *e, Value value, Name name);
 void run_scan(Elaborator *e, Scope *scope, const Stmt *stmt, Value *collected); /* binds what is carried to its last values */
 bool assign_carried(Elaborator *e, Scope *scope, Name name, Expr *value);    /* false: the name is not carried */
 void run_collect(Elaborator *e, Scope *scope, const Stmt *stmt);
+bool is_scan_body(const Elaborator *e, const Scope *scope);
 bool outside_scan(Elaborator *e, Span span, const char *what);               /* false after an error: `what` cannot be in a scan */
 /* A draw of the shape (the batch first, where there is one) that is a new one in every step of the scans around it. */
 Node *draw_in_scan(Elaborator *e, const Shape *shape, Distribution distribution);

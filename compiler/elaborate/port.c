@@ -43,8 +43,11 @@ static void add_output(Elaborator *e, Entry *entry, Value output, int index, int
     Port *port = NEW(e->arena, Port);
     *port = (Port){ .shape = output.node->shape, .index = index, .span = span };
     port->name = count == 1 ? "out" : label ? label : arena_printf(e->arena, "out%d", index + 1);
-    for (int i = 0; i < entry->roots.count; i++)
-        if (entry->roots.items[i].value == output.node || strcmp(entry->roots.items[i].name, port->name) == 0) port->name = arena_printf(e->arena, "out%d", index + 1);
+    for (int i = 0; i < entry->roots.count; i++) {
+        const Root *other = &entry->roots.items[i];
+        if (other->value != output.node && strcmp(other->name, port->name) != 0) continue;
+        port->name = arena_printf(e->arena, "out%d", index + 1);
+    }
     LIST_PUSH(e->arena, &entry->roots,
               ((Root){ .kind = ROOT_OUTPUT, .name = port->name, .port = port, .value = output.node, .span = span }));
 }

@@ -27,9 +27,11 @@ static Node *exchange_time(Elaborator *e, Node *node, bool batched) {
     return batched ? graph_permute(graph_of(e), node, order) : node;
 }
 
+bool is_scan_body(const Elaborator *e, const Scope *scope) { return e->building->scan && e->building->scan->scope == scope; }
+
 bool outside_scan(Elaborator *e, Span span, const char *what) {
     if (!e->building->scan) return true;
-    fail(e, span, "%s once for each call, which cannot be in the body of a `scan`; `collect` the values and do it behind the scan", what);
+    fail(e, span, "%s once for each call, not in every step of a `scan`; `collect` the values and do it behind the scan", what);
     fail_note(e, e->building->scan->stmt->span, "this scan");
     return false;
 }
@@ -126,7 +128,7 @@ bool assign_carried(Elaborator *e, Scope *scope, Name name, Expr *expr) {
 
 void run_collect(Elaborator *e, Scope *scope, const Stmt *stmt) {
     Scan *scan = e->building->scan;
-    if (!scan || scan->scope != scope) {
+    if (!is_scan_body(e, scope)) {
         fail(e, stmt->span, "`collect` belongs in the body of a `scan`");
         return;
     }
@@ -209,8 +211,8 @@ static void bind_collected(Elaborator *e, Scope *scope, const Stmt *stmt, Value 
     const int count = collected.kind == VALUE_TUPLE ? collected.count : collected.kind != VALUE_POISON;
     const NameList *names = &stmt->names;
     if (names->count && count != names->count)
-        fail(e, names->items[0].span, "%d name%s for %d sequence%s; a scan gives what its body says with `collect`", names->count,
-             names->count == 1 ? "" : "s", count, count == 1 ? "" : "s");
+        fail(e, names->items[0].span, "%d name%s for %s sequence%s: as many as there are values after `collect` in the body", names->count,
+             names->count == 1 ? "" : "s", count ? arena_printf(e->arena, "%d", count) : "no", count == 1 ? "" : "s");
     for (int i = 0; i < names->count; i++) {
         Value value = count != names->count ? poison() : count == 1 ? collected : collected.items[i];
         label(e, value, names->items[i]);
@@ -235,7 +237,8 @@ void run_scan(Elaborator *e, Scope *scope, const Stmt *stmt, Value *collected) {
     *collected = poison();
     if (open_scan(e, scope, stmt, &scan)) {
         e->building->scan = &scan;
-        if (run_statements(e, scan.scope, &stmt->body, &result)) fail(e, stmt->span, "`return` cannot be in the body of a `scan`");
+        if (run_statements(e, scan.scope, &stmt->body, &result))
+            fail(e, stmt->span, "`return` cannot be in the body of a `scan`; `collect` gives a value in each step");
         e->building->scan = scan.outer;
     }
     if (error_count(e->context) > errors) {

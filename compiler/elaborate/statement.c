@@ -29,15 +29,17 @@ static Tensor *target_of(Elaborator *e, Scope *scope, Name name) {
     Binding *binding = scope_find(scope, name.text);
     if (binding && binding->value.kind == VALUE_STATE) return binding->value.tensor;
     if (binding && binding->value.kind == VALUE_POISON) return NULL;
-    fail(e, name.span, "`<-` updates a state, and `%s` is none; declare it with `state %s: [...] = 0`", name.text, name.text);
+    if (e->building->scan)
+        fail(e, name.span, "`<-` gives a new value to what a scan carries, and `%s` is not carried; add it: `with %s = ...`", name.text,
+             name.text);
+    else fail(e, name.span, "`<-` updates a state, and `%s` is none; declare it with `state %s: [...] = 0`", name.text, name.text);
     return NULL;
 }
 
 static void run_assign(Elaborator *e, Scope *scope, const Stmt *stmt) {
     if (assign_carried(e, scope, stmt->names.items[0], stmt->values.items[0])) return;
-    if (!outside_scan(e, stmt->span, "a state is updated")) return;
     Tensor *target = target_of(e, scope, stmt->names.items[0]);
-    if (!target || (!e->building->training && target->role == TENSOR_STATE)) return;
+    if (!target || !outside_scan(e, stmt->span, "a state is updated") || (!e->building->training && target->role == TENSOR_STATE)) return;
     Span span = stmt->values.items[0]->span;
     Value value;
     if (!to_tensor(e, evaluate(e, scope, stmt->values.items[0], no_name), span, &value)) return;
@@ -107,14 +109,15 @@ bool run_statement(Elaborator *e, Scope *scope, const Stmt *stmt, Value *result)
     }
 }
 
-/* A body that ends with a scan whose sequences have no names has them as its result. */
-static bool ends_with_scan(const StmtList *body, int i) {
-    return i + 1 == body->count && body->items[i]->kind == STMT_SCAN && !body->items[i]->names.count;
+/* A body that ends with a scan whose sequences have no names has them as its result; but not the body of another scan. */
+static bool gives_sequences(Elaborator *e, const Scope *scope, const StmtList *body, int i, const Value *result) {
+    const bool last = i + 1 == body->count && body->items[i]->kind == STMT_SCAN && !body->items[i]->names.count;
+    return last && result->kind != VALUE_POISON && !is_scan_body(e, scope);
 }
 
 bool run_statements(Elaborator *e, Scope *scope, const StmtList *body, Value *result) {
     for (int i = 0; i < body->count; i++) {
-        if (!run_statement(e, scope, body->items[i], result) && !ends_with_scan(body, i)) continue;
+        if (!run_statement(e, scope, body->items[i], result) && !gives_sequences(e, scope, body, i, result)) continue;
         if (i + 1 < body->count) fail(e, body->items[i + 1]->span, "nothing after `return` is ever reached");
         return true;
     }
