@@ -58,13 +58,11 @@ static void emit_plan_table(Emit *emit, Text *to) {
     text_add(to, " */\n\n");
 }
 
-static bool multiplies(const Step *step) { return step->kind == STEP_GEMM || step->kind == STEP_CONV; }
-
 static bool uses_blas(const Emit *emit) {
     for (int i = 0; i < emit->programs->count; i++)
         for (int part = 0; part < PART_COUNT; part++)
             for (int k = 0; k < emit->programs->items[i]->part[part].count; k++)
-                if (multiplies(emit->programs->items[i]->part[part].items[k])) return !emit->options->plain;
+                if (emit->programs->items[i]->part[part].items[k]->kind == STEP_GEMM) return !emit->options->plain;
     return false;
 }
 

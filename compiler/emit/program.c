@@ -120,7 +120,7 @@ static void emit_step(Emit *emit, Text *kernels, Text *body, const Program *prog
         add_comment(body, 4, product_comment(emit, &step->gemm));
         emit_product(&(Kernel){.emit = emit, .to = body, .margin = 4}, &step->gemm);
         break;
-    case STEP_CONV: emit_conv(emit, body, &step->conv); break;
+    case STEP_CONV: emit_conv(emit, kernels, body, &step->conv); break;
     case STEP_DRAW: emit_draw(emit, body, &step->draw); break;
     case STEP_STATEMENT:
         comment_loops(emit, body, step, 4);
