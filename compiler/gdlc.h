@@ -661,39 +661,17 @@ typedef struct Gemm {
     const Node *node;
 } Gemm;
 
-/* How a convolution is computed: what the lanes of a vector are, and what is summed. */
+/* How a convolution is computed, image by image. */
 typedef enum ConvForm {
-    CONV_FILTERS,        /* out = x * kernel: lanes are filters, the channels of the result */
-    CONV_CHANNELS,       /* the same with lanes of channels of x, which are summed: for few filters */
-    CONV_GRADIENT        /* kernel = the sum over images of x times out, the gradient of the result */
+    CONV_GATHER,         /* columns: for each position of the result what the kernel covers; times the kernel */
+    CONV_SCATTER,        /* of a spread input: the input times the kernel; each product is added where it belongs */
+    CONV_KERNEL,         /* the gradient of a kernel: the channels are the examples, over which products are summed */
+    CONV_WEIGHTS         /* the same, with the result transposed to [k..., in, out], as kernels are kept: columns as in gather */
 } ConvForm;
 
-/* Along rows or columns. Of a convolution over one axis, there is one row. */
-typedef struct ConvAxis {
-    int64_t size, positions, taps;              /* of the image, of the result, of the kernel */
-    int64_t stride, dilation, low, spread;      /* as in ConvAxes */
-    int64_t next_tap, tap_moves;                /* at one position, the next tap that meets an element, and how much further on */
-    int64_t next_position, moves;               /* of one tap, the next position where it does, and how much further on */
-    int64_t image, kernel, out;                 /* how far apart neighbours lie in each */
-} ConvAxis;
-
-typedef struct ConvOperand { Buffer *buffer; int64_t start; } ConvOperand;
-
-/* A convolution over images. All distances are in elements; neighbouring filters of `out` are neighbours in memory. */
-typedef struct Conv {
-    ConvForm form;
-    ConvAxis row, column;
-    Dim images;
-    int64_t channels, filters;
-    int64_t image, channel, kernel_channel, kernel_filter, out_image;
-    int64_t block;       /* GRADIENT: images to go through at once */
-    ConvOperand x, kernel, out;
-    Buffer *packed;      /* for the kernel, in the order in which it is read; NULL for GRADIENT */
-    const Node *node;
-} Conv;
-
-const ConvOperand *conv_result(const Conv *conv); /* what is computed: `out`, or `kernel` for its gradient */
-const ConvOperand *conv_factor(const Conv *conv); /* what x is multiplied by: the other one */
+/* A tensor of a convolution as it lies in memory: the axes of the node, in elements. */
+typedef struct ConvOperand { Buffer *buffer; int64_t start, distance[MAX_RANK]; } ConvOperand;
+typedef struct Conv { ConvForm form; ConvOperand x, kernel; Buffer *out, *columns; const Node *node; } Conv;
 
 typedef struct Draw { Buffer *buffer; const Node *node; } Draw; /* fills a buffer with random numbers */
 
@@ -701,9 +679,14 @@ typedef struct Draw { Buffer *buffer; const Node *node; } Draw; /* fills a buffe
 typedef struct Access { Buffer *buffer; const Index *at; /* NULL: all of it */ bool writes; } Access;
 typedef LIST(Access) AccessList;
 
-typedef enum StepKind { STEP_LOOP, STEP_STATEMENT, STEP_GEMM, STEP_CONV, STEP_DRAW } StepKind;
 typedef struct Step Step;
 typedef LIST(Step *) StepList;
+
+/* Steps that go over the same rows, run one after the other on each block of rows while it is in the cache. A row is an equal
+ * part of the turns of each step's outermost loop: of a loop nest, of a product's own loops, or else of the rows of its result. */
+typedef struct Blocked { const Poly *extent; /* rows */ int64_t rows; /* of a block */ StepList body; } Blocked;
+
+typedef enum StepKind { STEP_LOOP, STEP_STATEMENT, STEP_GEMM, STEP_CONV, STEP_DRAW, STEP_BLOCK } StepKind;
 struct Step {
     StepKind kind;
     AccessList accesses;     /* while steps are made: what it reads and writes */
@@ -713,8 +696,12 @@ struct Step {
         Gemm gemm;
         Conv conv;
         Draw draw;
+        Blocked block;
     };
 };
+
+const StepList *step_body(const Step *step);      /* the steps inside it; none of most kinds */
+const Poly *step_turns(const Step *step);         /* of its outermost loop, as in Blocked; NULL where it has none */
 
 /* One entry point as steps in order. A phase has two parts that can be called apart, all others only the first. */
 enum { PART_BACKWARD, PART_UPDATE, PART_COUNT };
@@ -744,6 +731,7 @@ const Poly *poly_divide(Arena *arena, const Poly *a, const Poly *b);         /* 
 bool poly_equal(const Poly *a, const Poly *b);
 bool poly_is(const Poly *a, int64_t value);
 bool poly_constant(const Poly *a, int64_t *value);
+int64_t poly_value(const Poly *a, const int64_t *symbols);                    /* symbols[s]: the value of symbol s */
 bool poly_nonnegative(Arena *arena, const Poly *a);                          /* surely, for all sizes from 1 */
 void poly_print(Text *to, const Module *module, const Poly *a);              /* as C: "784 * n" */
 

@@ -67,10 +67,9 @@ static const Step *step_at(const Program *program, int time) {
 static const StepList *writer_of(const StepList *body, const Buffer *buffer, const Statement **writer) {
     for (int i = 0; i < body->count; i++) {
         const Step *step = body->items[i];
-        if (step->kind == STEP_LOOP) {
-            const StepList *inner = writer_of(&step->loop.body, buffer, writer);
-            if (inner) return inner;
-        } else if (step->kind == STEP_STATEMENT && step->statement->buffer == buffer && step->statement->stored) {
+        const StepList *inner = writer_of(step_body(step), buffer, writer);
+        if (inner) return inner;
+        if (step->kind == STEP_STATEMENT && step->statement->buffer == buffer && step->statement->stored) {
             *writer = step->statement;
             return body;
         }
@@ -88,12 +87,45 @@ static bool only_reads_at(const AccessList *accesses, const Buffer *buffer, cons
     return true;
 }
 
+static bool touches(Planner *planner, const Step *step, const Buffer *buffer, bool *writes) {
+    AccessList accesses = {0};
+    bool found = false;
+    step_accesses(planner->arena, step, &accesses);
+    for (int i = 0; i < accesses.count; i++) {
+        if (accesses.items[i].buffer != buffer) continue;
+        found = true;
+        *writes = *writes || accesses.items[i].writes;
+    }
+    return found;
+}
+
+/* The loop nest that writes `to`: the step, or one of its block. There, `from` may have been written earlier in the block, which
+ * then touches it row by row; nobody else in the block may touch it. NULL where there is none. */
+static const Step *nest_of(Planner *planner, const Step *step, const Buffer *from, const Buffer *to) {
+    const Step *nest = NULL;
+    bool written = false, touched = false;
+    if (step->kind != STEP_BLOCK) return step->kind == STEP_LOOP ? step : NULL;
+    for (int i = 0; i < step->block.body.count; i++) {
+        const Step *member = step->block.body.items[i];
+        bool writes_to = false, writes_from = false;
+        const bool touches_from = touches(planner, member, from, &writes_from);
+        if (nest && touches_from) return NULL;
+        touches(planner, member, to, &writes_to);
+        if (!nest && writes_to) nest = member->kind == STEP_LOOP ? member : NULL;
+        else touched = touched || touches_from;
+        if (writes_to && !nest) return NULL;
+        written = written || writes_from;
+    }
+    return written || !touched ? nest : NULL;
+}
+
 /* Whether the step reads `from` only where it writes `to`, in the same turn of the same loops, before or when it does. */
 static bool may_take_over(Planner *planner, const Step *step, const Buffer *from, const Buffer *to) {
     const Statement *writer = NULL;
     AccessList all = {0}, near = {0};
     int reads = 0, reads_near = 0;
-    if (step->kind != STEP_LOOP) return false;
+    step = nest_of(planner, step, from, to);
+    if (step == NULL) return false;
     const StepList *body = writer_of(&step->loop.body, to, &writer);
     if (!body || writer->kind != STATEMENT_STORE) return false;
     step_accesses(planner->arena, step, &all);
@@ -110,7 +142,7 @@ static Buffer *find_operand(Planner *planner, const Buffer *to) {
     for (int i = 0; i < planner->program->buffers.count; i++) {
         Buffer *from = planner->program->buffers.items[i];
         if (from->kind == BUFFER_TEMPORARY && from->used && from != to && from->last == to->first &&
-            from->first < to->first && poly_equal(from->size, to->size) && !from->taken &&
+            from->first <= to->first && poly_equal(from->size, to->size) && !from->taken &&
             may_take_over(planner, step, from, to))
             return from;
     }

@@ -58,11 +58,17 @@ static void emit_plan_table(Emit *emit, Text *to) {
     text_add(to, " */\n\n");
 }
 
+static bool multiplies(const Step *step) {
+    for (int i = 0; i < step_body(step)->count; i++)
+        if (multiplies(step_body(step)->items[i])) return true;
+    return step->kind == STEP_GEMM || step->kind == STEP_CONV;
+}
+
 static bool uses_blas(const Emit *emit) {
     for (int i = 0; i < emit->programs->count; i++)
         for (int part = 0; part < PART_COUNT; part++)
             for (int k = 0; k < emit->programs->items[i]->part[part].count; k++)
-                if (emit->programs->items[i]->part[part].items[k]->kind == STEP_GEMM) return !emit->options->plain;
+                if (multiplies(emit->programs->items[i]->part[part].items[k])) return !emit->options->plain;
     return false;
 }
 

@@ -18,7 +18,6 @@ typedef struct Emit {
     const char *code;        /* prefix of result codes and their like: "GDL", or `upper` in a standalone model */
     WordList pieces;         /* of support/ that the code calls */
     WordList kernels;        /* --profile: what begins each counter, as C */
-    WordList convolutions;   /* functions for convolutions, without their names */
 } Emit;
 
 enum { HEADER_BYTES = 128 };     /* what lies before a model's tensors, without counters: see header_bytes */
@@ -54,6 +53,10 @@ typedef struct Seen { const Scalar *scalar; int references; } Seen;  /* by how m
 /* The variables of a reduction that is kept in registers. */
 typedef struct Accumulator { const Statement *statement; const char *total, *lanes, *place; } Accumulator;
 
+/* Some turns of a step's outermost loop, as text: begin, begin + 1, ..., end - 1, which are `turns` for each row of a block. NULL
+ * stands for all of them. */
+typedef struct Range { const char *begin, *end, *count; const Poly *turns; } Range;
+
 /* A kernel in the making. */
 typedef struct Kernel {
     Emit *emit;
@@ -65,6 +68,7 @@ typedef struct Kernel {
     LIST(Seen) seen;
     LIST(Accumulator) accumulators;
     int margin;
+    bool ranged;             /* it is given the turns of the outermost loop to do, as `begin` and `end` */
 } Kernel;
 
 const char *buffer_text(const Kernel *kernel, const Buffer *buffer);
@@ -73,12 +77,13 @@ const char *scalar_text(Kernel *kernel, const Scalar *scalar);
 const char *known_name(const Kernel *kernel, const Scalar *scalar); /* NULL where no variable holds it */
 const char *number_text(Arena *arena, double value);
 const char *poly_text(Emit *emit, const Poly *poly);
+const char *times_text(Emit *emit, const Poly *factor, const char *text); /* "784 * row" */
 const char *loop_name(int depth);
 
 /* ── kernel.c: a loop nest as a function ──────────────────────────────────────────────────── */
 
-/* Appends the function for the step, named `name`, and returns the text of a call. */
-const char *emit_kernel(Emit *emit, Text *to, const char *name, const Step *step);
+/* Appends the function for the step, named `name`, and returns the text of a call, for the range. */
+const char *emit_kernel(Emit *emit, Text *to, const char *name, const Step *step, const Range *range);
 /* A statement without loops, as lines of the program that has it. */
 void emit_inline(Emit *emit, Text *to, const Program *program, const Step *step, int margin);
 const Buffer *storage(const Buffer *buffer);  /* the buffer whose place it has */
@@ -86,16 +91,15 @@ const char *buffer_type(const Buffer *buffer); /* "float" or "int32_t" */
 
 /* ── product.c: matrix products ───────────────────────────────────────────────────────────── */
 
-/* Appends the product with its loops, at the kernel's margin. */
-void emit_product(Kernel *kernel, const Gemm *g);
-/* One call of a matrix product, on operands given as text. */
-const char *gemm_call(Emit *emit, const Gemm *g, const char *a, const char *b, const char *c); /* by BLAS or without */
+/* Appends the product with its loops, at the kernel's margin; in a block, the range of its rows. */
+void emit_product(Kernel *kernel, const Gemm *g, const Range *range);
+/* One call of a matrix product, on operands given as text, by BLAS or without. `rows` says how many rows to compute; NULL: all. */
+const char *gemm_call(Emit *emit, const Gemm *g, const char *rows, const char *a, const char *b, const char *c);
 const char *product_comment(Emit *emit, const Gemm *g);          /* "hidden[n][100] = x[n][784] @ kernel[784][100]" */
 
 /* ── program.c: an entry point's steps in order, as functions on pointers ─────────────────── */
 
 void emit_program(Emit *emit, Text *to, const Program *program);
-bool program_draws(const Program *program, int part);
 const char *shape_comment(Emit *emit, const Shape *shape);       /* "[n][784]" */
 const char *value_comment(Emit *emit, const Buffer *buffer);     /* "hidden[n][784]" */
 const char *place_comment(Emit *emit, const Node *node);         /* "vae.gdl:12", or "" */
@@ -103,7 +107,7 @@ int64_t example_size(const Port *port);                          /* values in on
 
 /* ── conv.c ───────────────────────────────────────────────────────────────────────────────── */
 
-void emit_conv(Emit *emit, Text *functions, Text *to, const Conv *conv); /* a call, and a function where there is none yet */
+void emit_conv(Emit *emit, Text *to, const Conv *conv);
 
 /* ── profile.c: counters of time, operations and bytes, with --profile; else these emit nothing ── */
 

@@ -17,6 +17,13 @@ const char *poly_text(Emit *emit, const Poly *poly) {
     return text.bytes;
 }
 
+const char *times_text(Emit *emit, const Poly *factor, const char *text) {
+    if (poly_is(factor, 1)) return text;
+    const char *by = poly_text(emit, factor);
+    return arena_printf(emit->arena, "%s%s%s * %s%s%s", factor->count > 1 ? "(" : "", by, factor->count > 1 ? ")" : "",
+                        strchr(text, ' ') ? "(" : "", text, strchr(text, ' ') ? ")" : "");
+}
+
 /* ── indices ──────────────────────────────────────────────────────────────────────────────── */
 
 static const char *atom_text(Kernel *kernel, const Atom *atom) {

@@ -3,7 +3,10 @@
  * Each value is computed in the outermost loop in which all that it depends on is known, and kept in a variable where more
  * than one expression needs it. A sum or maximum along inner loops is kept in a register; along the innermost loop in sixteen
  * of them, one for each lane, because compilers may not reorder a floating-point sum to make vectors of it. Along outer
- * loops it is accumulated in memory. */
+ * loops it is accumulated in memory.
+ *
+ * A kernel that does only some turns of its outermost loop at a call goes on with the sums that earlier calls have left in memory:
+ * the order of a sum does not depend on where it is cut. */
 #include "emit.h"
 
 #include <stdarg.h>
@@ -205,6 +208,7 @@ static void clear_memory(Kernel *kernel, const Step *loop, const Statement *stat
         start = first_address(kernel, statement, loop->loop.depth);
     }
     if (strcmp(start, "0") != 0) place = arena_printf(kernel->emit->arena, "%s + e", start);
+    if (loop && loop->loop.depth == 0 && kernel->ranged) line(kernel, "if (begin == 0)");
     line(kernel, "for (size_t e = 0; e < %s; e++) %s[%s] = %s;", poly_text(kernel->emit, count),
          buffer_text(kernel, statement->buffer), place, first_value(statement));
 }
@@ -228,13 +232,21 @@ static Accumulator *accumulator_of(Kernel *kernel, const Statement *statement) {
     return NULL;
 }
 
+static const char *at_text(Kernel *kernel, const Statement *statement) {
+    return arena_printf(kernel->emit->arena, "%s[%s]", buffer_text(kernel, statement->buffer),
+                        index_text(kernel, statement->at));
+}
+
 static void open_total(Kernel *kernel, const Statement *statement) {
     const int depth = statement_register(statement) - 1;
     const char *name = depth < 0
                            ? new_name(kernel, arena_printf(kernel->emit->arena, "%s_total", statement->buffer->name))
                            : name_in_loops(kernel, statement->buffer->name, depth);
     Accumulator accumulator = {.statement = statement, .total = name};
-    line(kernel, "float %s = %s;", name, statement->kind == STATEMENT_ARGMAX ? "-INFINITY" : first_value(statement));
+    const char *from = statement->kind == STATEMENT_ARGMAX ? "-INFINITY" : first_value(statement);
+    if (depth < 0 && kernel->ranged)
+        from = arena_printf(kernel->emit->arena, "begin == 0 ? %s : %s", from, at_text(kernel, statement));
+    line(kernel, "float %s = %s;", name, from);
     if (statement->kind == STATEMENT_ARGMAX) {
         accumulator.place = new_name(kernel, arena_printf(kernel->emit->arena, "%s_place", name));
         line(kernel, "size_t %s = 0;", accumulator.place);
@@ -269,11 +281,6 @@ static void open_reductions(Kernel *kernel, const Step *loop, const Step *step, 
         clear_memory(kernel, loop, statement);
     if (statement_register(statement) == depth) open_total(kernel, statement);
     if (lanes && accumulates(statement) && statement_register(statement) <= depth) open_lanes(kernel, statement);
-}
-
-static const char *at_text(Kernel *kernel, const Statement *statement) {
-    return arena_printf(kernel->emit->arena, "%s[%s]", buffer_text(kernel, statement->buffer),
-                        index_text(kernel, statement->at));
 }
 
 /* After the loop from which on a register held the result: it goes to memory, whole or as one contribution. */
@@ -358,12 +365,20 @@ static void emit_body(Kernel *kernel, const Step *loop, bool lanes) {
     kernel->names.count = names;
 }
 
-static void open_blocks(Kernel *kernel, const Poly *turns) {
+static bool is_cut(const Kernel *kernel, const Step *loop) { return kernel->ranged && loop->loop.depth == 0; }
+
+static const char *first_turn(const Kernel *kernel, const Step *loop) { return is_cut(kernel, loop) ? "begin" : "0"; }
+
+static const char *last_turn(const Kernel *kernel, const Step *loop) {
+    return is_cut(kernel, loop) ? "end" : poly_text(kernel->emit, loop->loop.extent);
+}
+
+static void open_blocks(Kernel *kernel, const Step *loop) {
     int64_t constant;
-    const char *extent = poly_text(kernel->emit, turns), *width = arena_printf(kernel->emit->arena, "%d", LANES);
-    line(kernel, "for (size_t block = 0; block < %s; block += %d) {", extent, LANES);
+    const char *extent = last_turn(kernel, loop), *width = arena_printf(kernel->emit->arena, "%d", LANES);
+    line(kernel, "for (size_t block = %s; block < %s; block += %d) {", first_turn(kernel, loop), extent, LANES);
     kernel->margin += INDENT;
-    if (!poly_constant(turns, &constant) || constant % LANES != 0) {
+    if (is_cut(kernel, loop) || !poly_constant(loop->loop.extent, &constant) || constant % LANES != 0) {
         width = "width";
         line(kernel, "const size_t width = %s - block < %d ? %s - block : %d;", extent, LANES, extent, LANES);
     }
@@ -373,7 +388,7 @@ static void open_blocks(Kernel *kernel, const Poly *turns) {
 /* The block's lanes; a body that sums what does not depend on the loop does without its variable. */
 static void emit_blocks(Kernel *kernel, const Step *loop) {
     Text *to = kernel->to, body = {.arena = kernel->emit->arena};
-    open_blocks(kernel, loop->loop.extent);
+    open_blocks(kernel, loop);
     kernel->to = &body;
     emit_body(kernel, loop, true);
     kernel->to = to;
@@ -393,8 +408,8 @@ static void emit_loop(Kernel *kernel, const Step *loop) {
     open_reductions(kernel, loop, loop, lanes);
     if (lanes) emit_blocks(kernel, loop);
     else {
-        const char *extent = poly_text(kernel->emit, loop->loop.extent);
-        line(kernel, "for (size_t %s = 0; %s < %s; %s++) {", variable, variable, extent, variable);
+        line(kernel, "for (size_t %s = %s; %s < %s; %s++) {", variable, first_turn(kernel, loop), variable,
+             last_turn(kernel, loop), variable);
         emit_body(kernel, loop, false);
     }
     line(kernel, "}");
@@ -414,9 +429,9 @@ static bool writes_storage(const Kernel *kernel, const Buffer *buffer) {
     return false;
 }
 
-static void add_parameter(Text *parameters, Text *arguments, const char *type, const char *name) {
+static void add_parameter(Text *parameters, Text *arguments, const char *type, const char *name, const char *value) {
     text_add(parameters, "%s%s%s", parameters->length ? ", " : "", type, name);
-    text_add(arguments, "%s%s", arguments->length ? ", " : "", name);
+    text_add(arguments, "%s%s", arguments->length ? ", " : "", value);
 }
 
 /* Run-time sizes and the clock where the body mentions them, then each place once: what is read, then what is written. */
@@ -425,11 +440,11 @@ static void list_parameters(Kernel *kernel, const char *body, Text *parameters, 
     WordList listed = {0};
     for (int s = 0; s < emit->module->symbols.count; s++)
         if (mentions(body, emit->module->symbols.items[s]))
-            add_parameter(parameters, arguments, "size_t ", emit->module->symbols.items[s]);
+            add_parameter(parameters, arguments, "size_t ", emit->module->symbols.items[s], emit->module->symbols.items[s]);
     if (mentions(body, "clock"))
         add_parameter(parameters, arguments,
                       arena_printf(emit->arena, "const %s_clock *", emit->options->standalone ? emit->name : "gdl"),
-                      "clock");
+                      "clock", "clock");
     for (int written = 0; written < 2; written++)
         for (int i = 0; i < kernel->accesses.count; i++) {
             const Buffer *buffer = kernel->accesses.items[i].buffer;
@@ -440,17 +455,21 @@ static void list_parameters(Kernel *kernel, const char *body, Text *parameters, 
             LIST_PUSH(emit->arena, &listed, name);
             add_parameter(parameters, arguments,
                           arena_printf(emit->arena, "%s%s *restrict ", written ? "" : "const ", buffer_type(buffer)),
-                          name);
+                          name, name);
         }
 }
 
-const char *emit_kernel(Emit *emit, Text *to, const char *name, const Step *step) {
+const char *emit_kernel(Emit *emit, Text *to, const char *name, const Step *step, const Range *range) {
     Text body = {.arena = emit->arena}, parameters = {.arena = emit->arena}, arguments = {.arena = emit->arena};
-    Kernel kernel = {.emit = emit, .to = &body, .margin = INDENT};
+    Kernel kernel = {.emit = emit, .to = &body, .margin = INDENT, .ranged = range != NULL};
     step_accesses(emit->arena, step, &kernel.accesses);
     count_step(&kernel, step);
     if (step->kind == STEP_LOOP) emit_loop(&kernel, step);
     else emit_statement(&kernel, step->statement, false);
+    if (range) {
+        add_parameter(&parameters, &arguments, "size_t ", "begin", range->begin);
+        add_parameter(&parameters, &arguments, "size_t ", "end", range->end);
+    }
     list_parameters(&kernel, body.bytes, &parameters, &arguments);
     const int column = (int)strlen("static void (") + (int)strlen(name);
     text_add(to, "static void %s(", name);

@@ -26,7 +26,8 @@ bool c_reserved(const char *name) {
         "memset",   "size_t",   "int32_t",  "uint64_t", "e",         "i",       "j",         "k",          "l",
         "p",        "q",        "r",        "s",        "m",         "n",       "block",     "lane",       "width",
         "clock",    "report",   "tick",     "first",    "count",     "code",    "size",      "batch",      "seed",
-        "memory",   "turn",     "part",     "model",    "input",     "output",  "needed",    "geometry",   "limit"};
+        "memory",   "turn",     "part",     "model",    "input",     "output",  "needed",    "geometry",   "limit",
+        "begin",    "end",      "row",      "rows"};
     return among(name, words, sizeof words / sizeof *words);
 }
 
@@ -72,7 +73,7 @@ const char *c_name(Arena *arena, const char *name) {
 }
 
 const char *c_variable(Arena *arena, const char *name) {
-    static const char *const functions[] = {"support_", "run_", "loop_", "convolve_", "call_", "cblas_", "Cblas", "gdl_", "GDL_"};
+    static const char *const functions[] = {"support_", "run_", "loop_", "call_", "cblas_", "Cblas", "gdl_", "GDL_"};
     for (size_t i = 0; i < sizeof functions / sizeof *functions; i++)
         if (strncmp(name, functions[i], strlen(functions[i])) == 0)
             return arena_printf(arena, "x_%s", c_name(arena, name));

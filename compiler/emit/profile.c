@@ -11,10 +11,9 @@ static void add_written(Emit *emit, Text *text, const Buffer *buffer) {
 /* "h[n][100], loss = x[n][784] @ kernel[784][100]"; `node` gets what says the model's line. */
 static void add_title(Emit *emit, Text *text, const Step *step, const Node **node) {
     const Node *own = NULL;
+    for (int i = 0; i < step_body(step)->count; i++) add_title(emit, text, step_body(step)->items[i], node);
     switch (step->kind) {
-    case STEP_LOOP:
-        for (int i = 0; i < step->loop.body.count; i++) add_title(emit, text, step->loop.body.items[i], node);
-        break;
+    case STEP_LOOP: case STEP_BLOCK: break;
     case STEP_STATEMENT:
         if (step->statement->stored) add_written(emit, text, step->statement->buffer);
         own = step->statement->node;
@@ -25,8 +24,8 @@ static void add_title(Emit *emit, Text *text, const Step *step, const Node **nod
         own = step->gemm.node;
         break;
     case STEP_CONV:
-        add_written(emit, text, conv_result(&step->conv)->buffer);
-        text_add(text, " = conv %s, %s", value_comment(emit, step->conv.x.buffer), value_comment(emit, conv_factor(&step->conv)->buffer));
+        add_written(emit, text, step->conv.out);
+        text_add(text, " = conv %s, %s", value_comment(emit, step->conv.x.buffer), value_comment(emit, step->conv.kernel.buffer));
         own = step->conv.node;
         break;
     case STEP_DRAW:

@@ -3,6 +3,7 @@
 #include "emit.h"
 
 #include <assert.h>
+#include <ctype.h>
 #include <inttypes.h>
 #include <string.h>
 
@@ -107,31 +108,67 @@ static void emit_pointers(Emit *emit, Text *to, const Program *program, const Ac
 
 /* ── the function ─────────────────────────────────────────────────────────────────────────── */
 
-bool program_draws(const Program *program, int part) {
-    for (int i = 0; i < program->part[part].count; i++)
-        if (program->part[part].items[i]->kind == STEP_DRAW) return true;
-    return false;
+/* A part of a program in the making: its kernels, and the lines that call them. */
+typedef struct Part { Emit *emit; Text *kernels, body; const Program *program; const char *name; int loops, margin; } Part;
+
+static void emit_loops(Part *part, const Step *step, const Range *range) {
+    const char *name = arena_printf(part->emit->arena, "loop_%s_%d", part->name + strlen("run_"), ++part->loops);
+    comment_loops(part->emit, &part->body, step, part->margin);
+    comment_loops(part->emit, part->kernels, step, 0);
+    add_statement(&part->body, part->margin, emit_kernel(part->emit, part->kernels, name, step, range));
 }
 
-static void emit_step(Emit *emit, Text *kernels, Text *body, const Program *program, const char *name, const Step *step,
-                      int *number) {
+static void emit_step(Part *part, const Step *step, const Range *range);
+
+/* The turns that a step of the block does for its rows, each of which is some of them. */
+static Range range_of(Part *part, const Blocked *block, const Step *step, const char *rows) {
+    Emit *emit = part->emit;
+    const Poly *turns = poly_divide(emit->arena, step_turns(step), block->extent);
+    const char *end = arena_printf(emit->arena, "row + %s", rows), *count = times_text(emit, turns, rows);
+    if (isdigit((unsigned char)*rows)) count = poly_text(emit, poly_scale(emit->arena, turns, block->rows));
+    return (Range){.begin = times_text(emit, turns, "row"), .end = times_text(emit, turns, end), .count = count, .turns = turns};
+}
+
+/* Block by block, or all at once where there is only one; the last may be smaller. */
+static void emit_block(Part *part, const Blocked *block) {
+    Emit *emit = part->emit;
+    int64_t constant;
+    const bool known = poly_constant(block->extent, &constant), whole = known && constant <= block->rows;
+    const char *extent = poly_text(emit, block->extent), *rows = arena_printf(emit->arena, "%" PRId64, block->rows);
+    if (!whole) {
+        text_add(&part->body, "%*sfor (size_t row = 0; row < %s; row += %s) {\n", part->margin, "", extent, rows);
+        part->margin += 4;
+    }
+    if (!known || constant % block->rows != 0) {
+        text_add(&part->body, "%*sconst size_t rows = %s - row < %s ? %s - row : %s;\n", part->margin, "", extent, rows, extent, rows);
+        rows = "rows";
+    }
+    for (int i = 0; i < block->body.count; i++) {
+        const Range range = range_of(part, block, block->body.items[i], rows);
+        emit_step(part, block->body.items[i], whole ? NULL : &range);
+    }
+    if (whole) return;
+    part->margin -= 4;
+    text_add(&part->body, "%*s}\n", part->margin, "");
+}
+
+/* The step, or some turns of its outermost loop. */
+static void emit_step(Part *part, const Step *step, const Range *range) {
+    Emit *emit = part->emit;
+    Text *body = &part->body;
     switch (step->kind) {
     case STEP_GEMM:
-        add_comment(body, 4, product_comment(emit, &step->gemm));
-        emit_product(&(Kernel){.emit = emit, .to = body, .margin = 4}, &step->gemm);
+        add_comment(body, part->margin, product_comment(emit, &step->gemm));
+        emit_product(&(Kernel){.emit = emit, .to = body, .margin = part->margin}, &step->gemm, range);
         break;
-    case STEP_CONV: emit_conv(emit, kernels, body, &step->conv); break;
+    case STEP_CONV: emit_conv(emit, body, &step->conv); break;
     case STEP_DRAW: emit_draw(emit, body, &step->draw); break;
     case STEP_STATEMENT:
-        comment_loops(emit, body, step, 4);
-        emit_inline(emit, body, program, step, 4);
+        comment_loops(emit, body, step, part->margin);
+        emit_inline(emit, body, part->program, step, part->margin);
         break;
-    case STEP_LOOP:
-        comment_loops(emit, body, step, 4);
-        comment_loops(emit, kernels, step, 0);
-        const char *call =
-            emit_kernel(emit, kernels, arena_printf(emit->arena, "loop_%s_%d", name + strlen("run_"), ++*number), step);
-        add_statement(body, 4, call);
+    case STEP_LOOP: emit_loops(part, step, range); break;
+    case STEP_BLOCK: emit_block(part, &step->block); break;
     }
 }
 
@@ -166,17 +203,18 @@ static void emit_unused(Text *to, const char *parameters, const char *body) {
 }
 
 static void emit_part(Emit *emit, Text *to, const Program *program, int part, const char *name) {
-    Text body = {.arena = emit->arena}, pointers = {.arena = emit->arena}, parameters = {.arena = emit->arena};
+    Text pointers = {.arena = emit->arena}, parameters = {.arena = emit->arena};
+    Part made = {.emit = emit, .kernels = to, .body = {.arena = emit->arena}, .program = program, .name = name, .margin = 4};
     AccessList accesses = {0};
-    int number = 0;
-    profile_begin(emit, &body);
+    profile_begin(emit, &made.body);
     for (int i = 0; i < program->part[part].count; i++) {
-        step_accesses(emit->arena, program->part[part].items[i], &accesses);
-        emit_step(emit, to, &body, program, name, program->part[part].items[i], &number);
-        profile_step(emit, &body, name + strlen("run_"), program->part[part].items[i]);
+        const Step *step = program->part[part].items[i];
+        step_accesses(emit->arena, step, &accesses);
+        emit_step(&made, step, NULL);
+        profile_step(emit, &made.body, name + strlen("run_"), step);
     }
-    if (body.length == 0) text_add(&body, "%s", "");
-    emit_pointers(emit, &pointers, program, &accesses, body.bytes);
+    if (made.body.length == 0) text_add(&made.body, "%s", "");
+    emit_pointers(emit, &pointers, program, &accesses, made.body.bytes);
     text_add(&parameters, "%s *m, size_t n, uint64_t first, uint64_t tick", emit->name);
     if (part == PART_BACKWARD) add_ports(program, &parameters);
     if (part == PART_BACKWARD) text_add(&parameters, ", float *report");
@@ -184,11 +222,11 @@ static void emit_part(Emit *emit, Text *to, const Program *program, int part, co
     text_add(to, "static void %s(", name);
     add_wrapped(to, parameters.bytes, (int)strlen(name) + 13, LINE_WIDTH);
     text_add(to, " {\n%s", pointers.length ? pointers.bytes : "");
-    if (mentions(body.bytes, "clock"))
+    if (mentions(made.body.bytes, "clock"))
         text_add(to, "    const %s_clock *const clock = &m->clock;\n", emit->options->standalone ? emit->name : "gdl");
     emit_unused(to, parameters.bytes,
-                arena_printf(emit->arena, "%s%s", pointers.length ? pointers.bytes : "", body.bytes));
-    text_add(to, "\n%s}\n\n", body.bytes);
+                arena_printf(emit->arena, "%s%s", pointers.length ? pointers.bytes : "", made.body.bytes));
+    text_add(to, "\n%s}\n\n", made.body.bytes);
 }
 
 void emit_program(Emit *emit, Text *to, const Program *program) {

@@ -54,18 +54,31 @@ static void gemm_accesses(Arena *arena, const Gemm *g, AccessList *list) {
     matrix_access(arena, g, (Access){.buffer = g->c, .at = g->c_at, .writes = true}, g->m, g->n, g->n, one, list);
 }
 
-void step_accesses(Arena *arena, const Step *step, AccessList *list) {
+const StepList *step_body(const Step *step) {
+    static const StepList none;
+    return step->kind == STEP_LOOP ? &step->loop.body : step->kind == STEP_BLOCK ? &step->block.body : &none;
+}
+
+const Poly *step_turns(const Step *step) {
     switch (step->kind) {
-    case STEP_LOOP:
-        for (int i = 0; i < step->loop.body.count; i++) step_accesses(arena, step->loop.body.items[i], list);
-        break;
+    case STEP_LOOP: return step->loop.extent;
+    case STEP_GEMM: return step->gemm.loops > 0 ? step->gemm.extent[0] : step->gemm.m;
+    case STEP_BLOCK: return step->block.extent;
+    default: return NULL;
+    }
+}
+
+void step_accesses(Arena *arena, const Step *step, AccessList *list) {
+    for (int i = 0; i < step_body(step)->count; i++) step_accesses(arena, step_body(step)->items[i], list);
+    switch (step->kind) {
+    case STEP_LOOP: case STEP_BLOCK: break;
     case STEP_STATEMENT: statement_accesses(arena, step->statement, list); break;
     case STEP_GEMM: gemm_accesses(arena, &step->gemm, list); break;
     case STEP_CONV:
         LIST_PUSH(arena, list, ((Access){.buffer = step->conv.x.buffer}));
-        LIST_PUSH(arena, list, ((Access){.buffer = conv_factor(&step->conv)->buffer}));
-        LIST_PUSH(arena, list, ((Access){.buffer = conv_result(&step->conv)->buffer, .writes = true}));
-        if (step->conv.packed) LIST_PUSH(arena, list, ((Access){.buffer = step->conv.packed, .writes = true}));
+        LIST_PUSH(arena, list, ((Access){.buffer = step->conv.kernel.buffer}));
+        LIST_PUSH(arena, list, ((Access){.buffer = step->conv.columns, .writes = true}));
+        LIST_PUSH(arena, list, ((Access){.buffer = step->conv.out, .writes = true}));
         break;
     case STEP_DRAW: LIST_PUSH(arena, list, ((Access){.buffer = step->draw.buffer, .writes = true})); break;
     }

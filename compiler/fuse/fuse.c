@@ -2,7 +2,8 @@
  *
  * What is stored is decided first (store.c); then the stored nodes are lowered in the order of the graph (lower.c,
  * gemm.c), each statement joining the loops of earlier ones where it can (merge.c); then values that are read in the
- * loops that computed them stay in registers (forward.c).
+ * loops that computed them stay in registers (forward.c); last, products and the loops beside them take turns on blocks of
+ * rows (block.c).
  *
  * A phase comes in two parts. The first computes what is reported and the gradients; the second everything else, which is the
  * new values of tensors. All new values are computed before one is written: that takes temporaries and copies, of which
@@ -115,6 +116,7 @@ static Program *fuse_entry(Context *context, const Module *module, const Entry *
     lower_stored(&fuse, PART_UPDATE);
     lower_assigned(&fuse, part);
     forward_values(&fuse);
+    block_rows(&fuse);
     return fuse.program;
 }
 

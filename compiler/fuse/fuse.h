@@ -82,6 +82,18 @@ void lower_conv(Fuse *fuse, const Node *conv, const Node *result, int part); /* 
 void merge_statement(Fuse *fuse, StepList *steps, Statement *statement, const Domain *domain);
 void append_step(Fuse *fuse, StepList *steps, Step *step); /* of another kind */
 
+/* Of what two steps read and write: whether one must stay before the other. */
+bool accesses_conflict(const AccessList *a, const AccessList *b);
+/* Whether the loop's steps and the new one, sharing the turns of the loop `depth`, compute what they compute one after the other. */
+bool can_share_turns(Arena *arena, const AccessList *loop, const AccessList *added, int depth);
+/* Whether a turn of both meets the same elements, so that sharing saves memory traffic. */
+bool turns_meet(Arena *arena, const AccessList *loop, const AccessList *added, int depth);
+
+/* ── block.c: products and loops that share blocks of rows ────────────────────────────────── */
+
+/* Once values are forwarded: in a program's steps, those that go over the same rows come to be STEP_BLOCKs. */
+void block_rows(Fuse *fuse);
+
 /* ── forward.c: values that stay in registers ─────────────────────────────────────────────── */
 
 /* Once all statements are in: values go from statement to statement in registers, and stores that nobody reads go. */

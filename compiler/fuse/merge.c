@@ -8,15 +8,14 @@
 
 static bool conflict(const Access *a, const Access *b) { return a->buffer == b->buffer && (a->writes || b->writes); }
 
-static bool lists_conflict(const AccessList *a, const AccessList *b) {
+bool accesses_conflict(const AccessList *a, const AccessList *b) {
     for (int i = 0; i < a->count; i++)
         for (int j = 0; j < b->count; j++)
             if (conflict(&a->items[i], &b->items[j])) return true;
     return false;
 }
 
-/* Whether the loop's statements and the new one, sharing the turns of the loop, compute what they compute one after the other. */
-static bool can_share(Arena *arena, const AccessList *loop, const AccessList *added, int depth) {
+bool can_share_turns(Arena *arena, const AccessList *loop, const AccessList *added, int depth) {
     for (int i = 0; i < loop->count; i++)
         for (int j = 0; j < added->count; j++) {
             const Access *a = &loop->items[i], *b = &added->items[j];
@@ -25,8 +24,7 @@ static bool can_share(Arena *arena, const AccessList *loop, const AccessList *ad
     return true;
 }
 
-/* Whether a turn of the loop and of the new statement's meet the same elements, so that sharing saves memory traffic. */
-static bool worth_sharing(Arena *arena, const AccessList *loop, const AccessList *added, int depth) {
+bool turns_meet(Arena *arena, const AccessList *loop, const AccessList *added, int depth) {
     for (int i = 0; i < loop->count; i++)
         for (int j = 0; j < added->count; j++) {
             const Access *a = &loop->items[i], *b = &added->items[j];
@@ -62,13 +60,13 @@ static void merge_at(Fuse *fuse, StepList *steps, Statement *statement, const Do
     for (int i = steps->count - 1; i >= 0 && (depth == 0 || depth < domain->depth); i--) {
         Step *step = steps->items[i];
         if (step->kind == STEP_LOOP && depth < domain->depth && poly_equal(step->loop.extent, domain->extent[depth]) &&
-            can_share(fuse->arena, &step->accesses, added, depth) &&
-            worth_sharing(fuse->arena, &step->accesses, added, depth)) {
+            can_share_turns(fuse->arena, &step->accesses, added, depth) &&
+            turns_meet(fuse->arena, &step->accesses, added, depth)) {
             add_accesses(fuse->arena, step, added);
             merge_at(fuse, &step->loop.body, statement, domain, added, depth + 1);
             return;
         }
-        if (lists_conflict(&step->accesses, added)) break;
+        if (accesses_conflict(&step->accesses, added)) break;
         if (domain->depth == 0) at = i;
     }
     insert_step(fuse->arena, steps, at, nest(fuse->arena, statement, domain, added, depth));

@@ -115,6 +115,17 @@ bool poly_is(const Poly *a, int64_t value) {
     return poly_constant(a, &found) && found == value;
 }
 
+int64_t poly_value(const Poly *a, const int64_t *symbols) {
+    int64_t sum = 0;
+    for (int i = 0; i < a->count; i++) {
+        int64_t product = a->term[i].factor;
+        for (int s = 0; s < MAX_SYMBOLS; s++)
+            for (int p = 0; p < a->term[i].power[s]; p++) product *= symbols[s];
+        sum += product;
+    }
+    return sum;
+}
+
 /* The same polynomial in `symbol - 1` instead of `symbol`: (1 + t)^p is multiplied out. */
 static const Poly *poly_shift(Arena *arena, const Poly *a, int symbol) {
     const Poly *one_more = poly_dim(arena, (Dim){.base = 1, .scale = 1, .symbol = symbol});

@@ -98,28 +98,34 @@ static void print_gemm(Printer *printer, const Gemm *gemm) {
 }
 
 static void print_step(Printer *printer, const Step *step) {
+    const StepList *body = step_body(step);
     switch (step->kind) {
     case STEP_LOOP:
         text_add(printer->to, "%*sfor i%d < ", printer->margin, "", step->loop.depth);
         print_poly(printer, step->loop.extent);
         text_add(printer->to, "\n");
-        printer->margin += 2;
-        for (int i = 0; i < step->loop.body.count; i++) print_step(printer, step->loop.body.items[i]);
-        printer->margin -= 2;
+        break;
+    case STEP_BLOCK:
+        text_add(printer->to, "%*sfor each %d of the rows < ", printer->margin, "", (int)step->block.rows);
+        print_poly(printer, step->block.extent);
+        text_add(printer->to, "\n");
         break;
     case STEP_STATEMENT: print_statement(printer, step->statement); break;
     case STEP_GEMM: print_gemm(printer, &step->gemm); break;
     case STEP_CONV: {
-        static const char *const forms[] = {"lanes of filters", "lanes of channels", "gradient of the kernel"};
+        static const char *const forms[] = {"gather", "scatter", "kernel", "weights"};
         const Conv *conv = &step->conv;
-        text_add(printer->to, "%*s%s = conv %s %s, %s\n", printer->margin, "", conv_result(conv)->buffer->name,
-                 conv->x.buffer->name, conv_factor(conv)->buffer->name, forms[conv->form]);
+        text_add(printer->to, "%*s%s = conv %s %s, %s, through %s\n", printer->margin, "", conv->out->name,
+                 conv->x.buffer->name, conv->kernel.buffer->name, forms[conv->form], conv->columns->name);
         break;
     }
     case STEP_DRAW:
         text_add(printer->to, "%*s%s = draw, stream %d\n", printer->margin, "", step->draw.buffer->name,
                  step->draw.node->attr.rand.stream);
     }
+    printer->margin += 2;
+    for (int i = 0; i < body->count; i++) print_step(printer, body->items[i]);
+    printer->margin -= 2;
 }
 
 void program_print(Text *to, const Module *module, const Program *program) {

@@ -34,9 +34,11 @@ static RangeList ranges_of(Arena *arena, const Module *module, const Program *pr
     return ranges;
 }
 
-/* A result may lie where an operand lies whose last use is the step that writes the result. */
+/* A result may lie where an operand lies whose last use is the step that writes the result; in a block of rows, one after the other. */
 static bool takes_over(const Range *to, const Range *from) {
-    return to->buffer->over == from->buffer && to->first == from->last;
+    const Buffer *over = to->buffer->over;
+    while (over && over != from->buffer) over = over->over;
+    return over && to->first == from->last;
 }
 
 static void check_program(Arena *arena, const Module *module, const Program *program, const Plan *plan) {

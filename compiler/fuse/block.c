@@ -1,0 +1,198 @@
+/* Blocks of rows: a matrix product and the loops beside it take turns on blocks of rows that stay in the cache.
+ *
+ * Loops that compute a product's operand, and loops that use its result, become its prologue and epilogue where they go over the
+ * same rows: a bias and an activation, a loss with its derivative and its sums, the update of a parameter after the product
+ * that is its gradient. A step joins an earlier one when no row needs what another row computes; where other steps lie
+ * between the two, either the later one climbs past them or the earlier one sinks. */
+#include "fuse.h"
+
+/* Bytes of rows that a block may touch, how many rows it has, and the bytes of an operand that is soon read again. */
+enum { BLOCK_BYTES = 512 << 10, FEWEST_ROWS = 128, MOST_ROWS = 512, SMALL_OPERAND = 16 << 10 };
+
+/* ── rows ─────────────────────────────────────────────────────────────────────────────────── */
+
+/* The number of rows that the outermost loops of both steps can be cut into; NULL where there is none but 1. */
+static const Poly *shared_rows(Arena *arena, const Step *a, const Step *b) {
+    const Poly *of_a = step_turns(a), *of_b = step_turns(b);
+    if (!of_a || !of_b) return NULL;
+    const Poly *rows = poly_divide(arena, of_a, of_b) ? of_b : poly_divide(arena, of_b, of_a) ? of_a : NULL;
+    return rows && !poly_is(rows, 1) ? rows : NULL;
+}
+
+/* The place with `turns` * row + turn for the outermost loop: rows are loop 0 then, turns of a row loop 1, and the others one
+ * deeper. NULL where it is no sum of loops. */
+static const Index *place_by_rows(Arena *arena, const Index *at, const Poly *rows, const Poly *turns) {
+    if (!at || !index_affine(at)) return NULL;
+    const Index *place = index_const(arena, at->constant);
+    for (int i = 0; i < at->count; i++) {
+        const Atom *loop = at->term[i].atom;
+        const Index *inner = index_loop(arena, loop->depth + 1, loop->depth > 0 ? loop->limit : turns);
+        if (loop->depth == 0) inner = index_add(arena, inner, index_mul(arena, index_loop(arena, 0, rows), turns));
+        place = index_add(arena, place, index_mul(arena, inner, at->term[i].factor));
+    }
+    return place;
+}
+
+static void accesses_by_rows(Arena *arena, const Step *step, const Poly *rows, AccessList *list) {
+    if (step->kind == STEP_BLOCK) {
+        for (int i = 0; i < step->block.body.count; i++) accesses_by_rows(arena, step->block.body.items[i], rows, list);
+        return;
+    }
+    AccessList accesses = {0};
+    const Poly *turns = poly_divide(arena, step_turns(step), rows);
+    step_accesses(arena, step, &accesses);
+    for (int i = 0; i < accesses.count; i++) {
+        Access access = accesses.items[i];
+        access.at = place_by_rows(arena, access.at, rows, turns);
+        LIST_PUSH(arena, list, access);
+    }
+}
+
+/* ── what pays ────────────────────────────────────────────────────────────────────────────── */
+
+static bool has_product(const Step *step) {
+    for (int i = 0; i < step_body(step)->count; i++)
+        if (has_product(step_body(step)->items[i])) return true;
+    return step->kind == STEP_GEMM;
+}
+
+/* The first index of a largest value goes through a register: such a loop runs in one piece. */
+static bool can_be_cut(const Step *step) {
+    if (step->kind == STEP_STATEMENT)
+        return step->statement->kind != STATEMENT_ARGMAX || !(step->statement->reduced & 1);
+    for (int i = 0; i < step_body(step)->count; i++)
+        if (!can_be_cut(step_body(step)->items[i])) return false;
+    return true;
+}
+
+static int64_t bytes_of(const Fuse *fuse, const Poly *floats) {
+    return (int64_t)sizeof(float) * poly_value(floats, fuse->module->bounds.items);
+}
+
+/* Whether the product may follow others in their blocks: what it reads for each block is soon read again. */
+static bool reads_little(const Fuse *fuse, const Step *step) {
+    if (step->kind != STEP_GEMM) return true;
+    return step->gemm.loops > 0 || bytes_of(fuse, poly_mul(fuse->arena, step->gemm.k, step->gemm.n)) <= SMALL_OPERAND;
+}
+
+static bool may_join(const Fuse *fuse, const Step *step, const Step *added) {
+    if (step->kind != STEP_LOOP && step->kind != STEP_GEMM && step->kind != STEP_BLOCK) return false;
+    if (added->kind != STEP_LOOP && added->kind != STEP_GEMM) return false;
+    if (!has_product(step) && !has_product(added)) return false;
+    const Poly *rows = shared_rows(fuse->arena, step, added);
+    if (!rows || !can_be_cut(step) || !can_be_cut(added) || (has_product(step) && !reads_little(fuse, added))) return false;
+    AccessList first = {0}, second = {0};
+    accesses_by_rows(fuse->arena, step, rows, &first);
+    accesses_by_rows(fuse->arena, added, rows, &second);
+    return can_share_turns(fuse->arena, &first, &second, 0) && turns_meet(fuse->arena, &first, &second, 0);
+}
+
+/* ── how many rows ────────────────────────────────────────────────────────────────────────── */
+
+/* Bytes of all buffers between one row and the next. */
+static int64_t row_bytes(const Fuse *fuse, const AccessList *accesses) {
+    int64_t bytes = 0;
+    for (int i = 0; i < accesses->count; i++) {
+        bool counted = accesses->items[i].at == NULL;
+        for (int k = 0; k < i; k++) counted = counted || accesses->items[k].buffer == accesses->items[i].buffer;
+        if (!counted) bytes += bytes_of(fuse, index_factor(fuse->arena, accesses->items[i].at, 0));
+    }
+    return bytes > 0 ? bytes : 1;
+}
+
+/* As many rows as the cache holds; equal blocks, where a size not much smaller makes them equal. */
+static int64_t rows_of_block(const Fuse *fuse, const Step *step) {
+    AccessList accesses = {0};
+    accesses_by_rows(fuse->arena, step, step->block.extent, &accesses);
+    int64_t extent, rows = BLOCK_BYTES / row_bytes(fuse, &accesses) / FEWEST_ROWS * FEWEST_ROWS;
+    rows = rows < FEWEST_ROWS ? FEWEST_ROWS : rows > MOST_ROWS ? MOST_ROWS : rows;
+    if (!poly_constant(step->block.extent, &extent)) return rows;
+    if (rows > extent) return extent;
+    for (int64_t less = rows; 4 * less > 3 * rows; less--)
+        if (extent % less == 0) return less;
+    return rows;
+}
+
+/* ── joining ──────────────────────────────────────────────────────────────────────────────── */
+
+static void join(Fuse *fuse, Step **step, Step *added) {
+    Step *block = *step;
+    const Poly *rows = shared_rows(fuse->arena, *step, added);
+    if (block->kind != STEP_BLOCK) {
+        block = NEW(fuse->arena, Step);
+        block->kind = STEP_BLOCK;
+        LIST_PUSH(fuse->arena, &block->block.body, *step);
+    }
+    block->block.extent = rows;
+    LIST_PUSH(fuse->arena, &block->block.body, added);
+    block->accesses = (AccessList){0};
+    step_accesses(fuse->arena, block, &block->accesses);
+    *step = block;
+}
+
+static bool conflicts_after(const StepList *steps, int at, const Step *step) {
+    for (int i = at + 1; i < steps->count; i++)
+        if (accesses_conflict(&steps->items[i]->accesses, &step->accesses)) return true;
+    return false;
+}
+
+static void move_step(StepList *steps, int from, int to) {
+    Step *step = steps->items[from];
+    for (int i = from; i < to; i++) steps->items[i] = steps->items[i + 1];
+    for (int i = from; i > to; i--) steps->items[i] = steps->items[i - 1];
+    steps->items[to] = step;
+}
+
+static void add_step(Fuse *fuse, StepList *steps, Step *step) {
+    for (int i = steps->count - 1; i >= 0; i--) {
+        if (!may_join(fuse, steps->items[i], step)) continue;
+        const bool climbs = !conflicts_after(steps, i, step);
+        if (!climbs && conflicts_after(steps, i, steps->items[i])) continue;
+        if (!climbs) move_step(steps, i, steps->count - 1);
+        join(fuse, &steps->items[climbs ? i : steps->count - 1], step);
+        return;
+    }
+    LIST_PUSH(fuse->arena, steps, step);
+}
+
+static bool is_update(const Step *step) {
+    for (int i = 0; i < step->accesses.count; i++)
+        if (step->accesses.items[i].writes && step->accesses.items[i].buffer->kind == BUFFER_TENSOR)
+            return step->kind == STEP_BLOCK;
+    return false;
+}
+
+/* A product with the update that it is for goes as early as it can, behind others of its kind: what it reads is needed no longer. */
+static void raise_updates(StepList *steps) {
+    for (int i = 0; i < steps->count; i++) {
+        const Step *step = steps->items[i];
+        int at = i;
+        if (!is_update(step)) continue;
+        while (at > 0 && !accesses_conflict(&steps->items[at - 1]->accesses, &step->accesses)) at--;
+        while (at < i && is_update(steps->items[at])) at++;
+        move_step(steps, i, at);
+    }
+}
+
+static StepList block_steps(Fuse *fuse, const StepList *steps) {
+    StepList blocked = {0};
+    for (int i = 0; i < steps->count; i++) {
+        Step *step = steps->items[i];
+        step->accesses = (AccessList){0};
+        step_accesses(fuse->arena, step, &step->accesses);
+        add_step(fuse, &blocked, step);
+    }
+    for (int i = 0; i < blocked.count; i++) {
+        Step *step = blocked.items[i];
+        if (step->kind == STEP_BLOCK) step->block.rows = rows_of_block(fuse, step);
+    }
+    return blocked;
+}
+
+void block_rows(Fuse *fuse) {
+    for (int part = 0; part < PART_COUNT; part++) {
+        StepList *steps = &fuse->program->part[part];
+        *steps = block_steps(fuse, steps);
+        raise_updates(steps);
+    }
+}
