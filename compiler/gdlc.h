@@ -661,17 +661,39 @@ typedef struct Gemm {
     const Node *node;
 } Gemm;
 
-/* How a convolution is computed, image by image. */
+/* How a convolution is computed: what the lanes of a vector are, and what is summed. */
 typedef enum ConvForm {
-    CONV_GATHER,         /* columns: for each position of the result what the kernel covers; times the kernel */
-    CONV_SCATTER,        /* of a spread input: the input times the kernel; each product is added where it belongs */
-    CONV_KERNEL,         /* the gradient of a kernel: the channels are the examples, over which products are summed */
-    CONV_WEIGHTS         /* the same, with the result transposed to [k..., in, out], as kernels are kept: columns as in gather */
+    CONV_FILTERS,        /* out = x * kernel: lanes are filters, the channels of the result */
+    CONV_CHANNELS,       /* the same with lanes of channels of x, which are summed: for few filters */
+    CONV_GRADIENT        /* kernel = the sum over images of x times out, the gradient of the result */
 } ConvForm;
 
-/* A tensor of a convolution as it lies in memory: the axes of the node, in elements. */
-typedef struct ConvOperand { Buffer *buffer; int64_t start, distance[MAX_RANK]; } ConvOperand;
-typedef struct Conv { ConvForm form; ConvOperand x, kernel; Buffer *out, *columns; const Node *node; } Conv;
+/* Along rows or columns. Of a convolution over one axis, there is one row. */
+typedef struct ConvAxis {
+    int64_t size, positions, taps;              /* of the image, of the result, of the kernel */
+    int64_t stride, dilation, low, spread;      /* as in ConvAxes */
+    int64_t next_tap, tap_moves;                /* at one position, the next tap that meets an element, and how much further on */
+    int64_t next_position, moves;               /* of one tap, the next position where it does, and how much further on */
+    int64_t image, kernel, out;                 /* how far apart neighbours lie in each */
+} ConvAxis;
+
+typedef struct ConvOperand { Buffer *buffer; int64_t start; } ConvOperand;
+
+/* A convolution over images. All distances are in elements; neighbouring filters of `out` are neighbours in memory. */
+typedef struct Conv {
+    ConvForm form;
+    ConvAxis row, column;
+    Dim images;
+    int64_t channels, filters;
+    int64_t image, channel, kernel_channel, kernel_filter, out_image;
+    int64_t block;       /* GRADIENT: images to go through at once */
+    ConvOperand x, kernel, out;
+    Buffer *packed;      /* for the kernel, in the order in which it is read; NULL for GRADIENT */
+    const Node *node;
+} Conv;
+
+const ConvOperand *conv_result(const Conv *conv); /* what is computed: `out`, or `kernel` for its gradient */
+const ConvOperand *conv_factor(const Conv *conv); /* what x is multiplied by: the other one */
 
 typedef struct Draw { Buffer *buffer; const Node *node; } Draw; /* fills a buffer with random numbers */
 

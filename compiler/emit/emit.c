@@ -61,7 +61,7 @@ static void emit_plan_table(Emit *emit, Text *to) {
 static bool multiplies(const Step *step) {
     for (int i = 0; i < step_body(step)->count; i++)
         if (multiplies(step_body(step)->items[i])) return true;
-    return step->kind == STEP_GEMM || step->kind == STEP_CONV;
+    return step->kind == STEP_GEMM;
 }
 
 static bool uses_blas(const Emit *emit) {

@@ -18,6 +18,7 @@ typedef struct Emit {
     const char *code;        /* prefix of result codes and their like: "GDL", or `upper` in a standalone model */
     WordList pieces;         /* of support/ that the code calls */
     WordList kernels;        /* --profile: what begins each counter, as C */
+    WordList convolutions;   /* functions for convolutions, without their names */
 } Emit;
 
 enum { HEADER_BYTES = 128 };     /* what lies before a model's tensors, without counters: see header_bytes */
@@ -107,7 +108,7 @@ int64_t example_size(const Port *port);                          /* values in on
 
 /* ── conv.c ───────────────────────────────────────────────────────────────────────────────── */
 
-void emit_conv(Emit *emit, Text *to, const Conv *conv);
+void emit_conv(Emit *emit, Text *functions, Text *to, const Conv *conv); /* a call, and a function where there is none yet */
 
 /* ── profile.c: counters of time, operations and bytes, with --profile; else these emit nothing ── */
 

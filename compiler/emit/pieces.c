@@ -4,9 +4,9 @@
 #include <ctype.h>
 #include <string.h>
 
-extern const char support_math[], support_random[], support_gemm[], support_conv[], support_profile[];
+extern const char support_math[], support_random[], support_gemm[], support_vector[], support_conv[], support_profile[];
 
-static const char *const sources[] = {support_math, support_random, support_gemm, support_conv, support_profile};
+static const char *const sources[] = {support_math, support_random, support_gemm, support_vector, support_conv, support_profile};
 
 static bool same_word(const char *text, const char *word) {
     const size_t length = strlen(word);

@@ -76,9 +76,9 @@ void step_accesses(Arena *arena, const Step *step, AccessList *list) {
     case STEP_GEMM: gemm_accesses(arena, &step->gemm, list); break;
     case STEP_CONV:
         LIST_PUSH(arena, list, ((Access){.buffer = step->conv.x.buffer}));
-        LIST_PUSH(arena, list, ((Access){.buffer = step->conv.kernel.buffer}));
-        LIST_PUSH(arena, list, ((Access){.buffer = step->conv.columns, .writes = true}));
-        LIST_PUSH(arena, list, ((Access){.buffer = step->conv.out, .writes = true}));
+        LIST_PUSH(arena, list, ((Access){.buffer = conv_factor(&step->conv)->buffer}));
+        LIST_PUSH(arena, list, ((Access){.buffer = conv_result(&step->conv)->buffer, .writes = true}));
+        if (step->conv.packed) LIST_PUSH(arena, list, ((Access){.buffer = step->conv.packed, .writes = true}));
         break;
     case STEP_DRAW: LIST_PUSH(arena, list, ((Access){.buffer = step->draw.buffer, .writes = true})); break;
     }

@@ -1,11 +1,9 @@
-/* Convolutions → steps that go image by image.
+/* Convolutions → steps that read images, kernels and gradients where they lie.
  *
- * Each form is a matrix product of one image with the kernel, and a rearrangement of that image, in memory for one image
- * only: positions times what the kernel covers, called columns. Which form it is, the convolution's place in the model
- * decides (see ConvForm): none multiplies by the zeros that a stride or a transposition puts in. */
+ * Whatever a convolution is in the model, forward or backward, strided or transposed, it is one of two things here: images times a
+ * kernel, or the gradient of a kernel. Taps that meet only zeros, of a stride, a transposition or the padding, are left out
+ * by the code that is emitted. Here it is decided what the lanes of its vectors are (see ConvForm). */
 #include "fuse.h"
-
-#include <assert.h>
 
 /* The tensor that a convolution's operand is read from: a kernel may be turned around and transposed on the way. */
 const Node *conv_operand(const Node *node) {
@@ -36,115 +34,189 @@ const Node *conv_transposed(const Fuse *fuse, const Node *node) {
     return node->attr.order[spatial] == 0 ? conv : NULL;
 }
 
-static ConvForm form_of(const Node *node, const Node *result) {
-    const ConvAxes *axes = &node->attr.conv;
-    if (is_kernel_gradient(node)) return node == result ? CONV_KERNEL : CONV_WEIGHTS;
-    for (int i = 0; i < axes->spatial; i++)
-        if (axes->spread[i] > 1) return CONV_SCATTER;
-    return CONV_GATHER;
-}
 
-/* The distances between neighbours along each axis of a view, and where it starts; false where they are not constant. */
-static bool view_of(Fuse *fuse, const Node *node, ConvOperand *operand) {
+const ConvOperand *conv_result(const Conv *conv) { return conv->form == CONV_GRADIENT ? &conv->kernel : &conv->out; }
+
+const ConvOperand *conv_factor(const Conv *conv) { return conv->form == CONV_GRADIENT ? &conv->out : &conv->kernel; }
+
+/* ── operands ─────────────────────────────────────────────────────────────────────────────── */
+
+/* A tensor in memory: how far apart neighbours along each axis of a node lie, in elements. */
+typedef struct View { Buffer *buffer; int64_t start, distance[MAX_RANK]; } View;
+
+/* False where the distances are not constant. */
+static bool view_of(Fuse *fuse, const Node *node, View *view) {
     const Index *at[MAX_RANK];
     for (int axis = 0; axis < node->shape.rank; axis++)
         at[axis] = index_loop(fuse->arena, axis, poly_dim(fuse->arena, node->shape.dim[axis]));
     const Scalar *value = scalar_at(fuse, node, at);
     if (value->kind != SCALAR_LOAD || !index_affine(value->load.at)) return false;
     if (value->load.buffer->kind == BUFFER_INPUT && value->load.buffer->port->classes > 0) return false; /* integers */
-    operand->buffer = value->load.buffer;
-    if (!poly_constant(value->load.at->constant, &operand->start)) return false;
+    view->buffer = value->load.buffer;
+    if (!poly_constant(value->load.at->constant, &view->start)) return false;
     for (int axis = 0; axis < node->shape.rank; axis++)
-        if (!poly_constant(index_factor(fuse->arena, value->load.at, axis), &operand->distance[axis])) return false;
+        if (!poly_constant(index_factor(fuse->arena, value->load.at, axis), &view->distance[axis])) return false;
     return true;
 }
 
-static ConvOperand read_view(Fuse *fuse, const Node *node, const uint8_t *order, int part) {
-    ConvOperand operand = { .buffer = lower_packed(fuse, node, order, part) };
+/* Of a buffer in which the axes of `shape` lie in this order; how long the first one is does not matter. */
+static View packed_view(Buffer *buffer, const Shape *shape, const uint8_t *order) {
+    View view = {.buffer = buffer};
     int64_t distance = 1;
-    for (int i = node->shape.rank - 1; i >= 0; i--) {
-        operand.distance[order[i]] = distance;
-        distance *= node->shape.dim[order[i]].base;
+    for (int i = shape->rank - 1; i >= 0; i--) {
+        view.distance[order[i]] = distance;
+        distance *= shape->dim[order[i]].base;
     }
-    return operand;
+    return view;
 }
 
-/* In place where the distances are constant and `fits`, else packed in the order given. */
-static ConvOperand read_operand(Fuse *fuse, const Node *node, const uint8_t *order,
-                                bool (*fits)(const Node *, const ConvOperand *), int part) {
-    ConvOperand operand = { 0 };
-    if (view_of(fuse, node, &operand) && fits(node, &operand)) return operand;
-    return read_view(fuse, node, order, part);
+/* In place where the distances are constant and, if `lanes`, neighbours along the last axis of the order lie side by side; else
+ * in a new buffer, in that order. */
+static View read_view(Fuse *fuse, const Node *node, const uint8_t *order, bool lanes, int part) {
+    const int last = order[node->shape.rank - 1];
+    View view = {0};
+    if (view_of(fuse, node, &view) && (!lanes || view.distance[last] == 1 || node->shape.dim[last].base == 1)) return view;
+    return packed_view(lower_packed(fuse, node, order, part), &node->shape, order);
 }
 
-/* The axes first..last-1 lie as one, `distance` apart. */
-static bool lie_as_one(const Node *node, const ConvOperand *operand, int first, int last, int64_t distance) {
-    for (int axis = last - 1; axis >= first; axis--) {
-        if (node->shape.dim[axis].base != 1 && operand->distance[axis] != distance) return false;
-        distance *= node->shape.dim[axis].base;
-    }
-    return true;
+/* ── geometry ─────────────────────────────────────────────────────────────────────────────── */
+
+/* The axes of a convolution's tensors as their nodes have them. Those of x and of the result are [image, space..., channel],
+ * of a kernel [space..., channel, filter]. For the gradient of a kernel, the images of the node are the channels of x and its
+ * channels the images: its kernel is the gradient of the result, and its result the kernel. */
+typedef struct Axes {
+    uint8_t x[MAX_RANK], kernel[MAX_RANK], out[MAX_RANK]; /* in those orders */
+    const Node *x_node, *kernel_node, *out_node;
+} Axes;
+
+static void count_up(uint8_t *order, int rank) {
+    for (int axis = 0; axis < rank; axis++) order[axis] = (uint8_t)axis;
 }
 
-static bool fits_always(const Node *node, const ConvOperand *operand) { return node && operand; }
-
-/* [space, channels] of one image as a packed matrix. */
-static bool fits_image(const Node *node, const ConvOperand *operand) {
-    return lie_as_one(node, operand, 1, node->shape.rank, 1);
+static Axes axes_of(const Node *node, const Node *result) {
+    const int spatial = node->attr.conv.spatial, rank = spatial + 2;
+    Axes axes = {.x_node = node->in[0], .kernel_node = node->in[1], .out_node = result};
+    count_up(axes.x, rank);
+    count_up(axes.kernel, rank);
+    count_up(axes.out, rank);
+    if (!is_kernel_gradient(node)) return axes;
+    axes.kernel_node = result;
+    axes.out_node = node->in[1];
+    axes.x[0] = (uint8_t)(spatial + 1), axes.x[spatial + 1] = 0;
+    axes.out[0] = (uint8_t)spatial;
+    for (int i = 0; i < spatial; i++) axes.out[i + 1] = (uint8_t)i;
+    if (result != node) return axes; /* it is transposed to the order of kernels */
+    for (int i = 0; i < spatial; i++) axes.kernel[i] = (uint8_t)(i + 1);
+    axes.kernel[spatial] = 0;
+    return axes;
 }
 
-/* [k..., in] by [out], packed. */
-static bool fits_kernel(const Node *node, const ConvOperand *operand) {
-    return lie_as_one(node, operand, 0, node->shape.rank, 1);
+static int64_t common_divisor(int64_t a, int64_t b) { return b == 0 ? a : common_divisor(b, a % b); }
+
+static ConvAxis axis_of(const Node *node, const Axes *axes, int i) {
+    const ConvAxes *of = &node->attr.conv;
+    const bool gradient = is_kernel_gradient(node);
+    ConvAxis axis = {.size = axes->x_node->shape.dim[axes->x[i + 1]].base,
+                     .positions = axes->out_node->shape.dim[axes->out[i + 1]].base,
+                     .taps = axes->kernel_node->shape.dim[axes->kernel[i]].base,
+                     .stride = gradient ? of->dilation[i] : of->stride[i],
+                     .dilation = gradient ? of->stride[i] : of->dilation[i],
+                     .low = of->low[i],
+                     .spread = of->spread[i]};
+    const int64_t by_tap = common_divisor(axis.spread, axis.dilation), by_position = common_divisor(axis.spread, axis.stride);
+    axis.next_tap = axis.spread / by_tap, axis.tap_moves = axis.dilation / by_tap;
+    axis.next_position = axis.spread / by_position, axis.moves = axis.stride / by_position;
+    return axis;
 }
 
-/* Of one example (the channels of the node): [positions] by [out], packed. */
-static bool fits_gradient(const Node *node, const ConvOperand *operand) {
-    const int channels = node->shape.rank - 2;
-    return lie_as_one(node, operand, channels + 1, channels + 2, 1) &&
-           lie_as_one(node, operand, 0, channels, node->shape.dim[channels + 1].base);
-}
-
-static int64_t positions(const Shape *shape, int first, int count) {
-    int64_t product = 1;
-    for (int i = first; i < first + count; i++) product *= shape->dim[i].base;
-    return product;
-}
-
-static Buffer *columns_buffer(Fuse *fuse, const Node *node, ConvForm form) {
+static Conv geometry_of(const Node *node, const Axes *axes) {
+    static const ConvAxis single = {.size = 1, .positions = 1, .taps = 1, .stride = 1, .dilation = 1, .spread = 1,
+                                    .next_tap = 1, .tap_moves = 1, .next_position = 1, .moves = 1};
     const int spatial = node->attr.conv.spatial;
-    const Shape *x = &node->in[0]->shape, *kernel = &node->in[1]->shape, *out = &node->shape;
-    int64_t rows = positions(out, 1, spatial), columns = positions(kernel, 0, spatial + 1);
-    if (form == CONV_SCATTER)
-        rows = positions(x, 1, spatial), columns = positions(kernel, 0, spatial) * out->dim[spatial + 1].base;
-    if (form >= CONV_KERNEL)
-        rows = positions(kernel, 0, spatial), columns = x->dim[0].base * positions(out, 1, spatial);
-    const Shape shape = { 2, { dim_const(rows), dim_const(columns) } };
-    return buffer_new(fuse, BUFFER_TEMPORARY, "columns", &shape);
+    return (Conv){.row = spatial == 1 ? single : axis_of(node, axes, 0),
+                  .column = axis_of(node, axes, spatial - 1),
+                  .images = axes->x_node->shape.dim[axes->x[0]],
+                  .channels = axes->x_node->shape.dim[axes->x[spatial + 1]].base,
+                  .filters = axes->out_node->shape.dim[axes->out[spatial + 1]].base,
+                  .node = node};
+}
+
+static void place_x(Conv *conv, const View *view, const uint8_t *order, int spatial) {
+    conv->x = (ConvOperand){view->buffer, view->start};
+    conv->image = view->distance[order[0]];
+    conv->column.image = view->distance[order[spatial]];
+    if (spatial > 1) conv->row.image = view->distance[order[1]];
+    /* A single channel is as far from the next tap's as several are from each other: they are read in one loop. */
+    conv->channel = conv->channels == 1 ? conv->column.tap_moves * conv->column.image : view->distance[order[spatial + 1]];
+}
+
+static void place_kernel(Conv *conv, const View *view, const uint8_t *order, int spatial) {
+    conv->kernel = (ConvOperand){view->buffer, view->start};
+    conv->kernel_channel = view->distance[order[spatial]];
+    conv->kernel_filter = view->distance[order[spatial + 1]];
+    conv->column.kernel = view->distance[order[spatial - 1]];
+    if (spatial > 1) conv->row.kernel = view->distance[order[0]];
+}
+
+static void place_out(Conv *conv, const View *view, const uint8_t *order, int spatial) {
+    conv->out = (ConvOperand){view->buffer, view->start};
+    conv->out_image = view->distance[order[0]];
+    conv->column.out = view->distance[order[spatial]];
+    if (spatial > 1) conv->row.out = view->distance[order[1]];
+}
+
+/* ── how it is computed ───────────────────────────────────────────────────────────────────── */
+
+enum { LANES = 16 }; /* the widest vectors there are: buffers are filled up to them, and costs are estimated with them */
+
+static int64_t round_up(int64_t size, int64_t to) { return (size + to - 1) / to * to; }
+
+/* What a result costs in vector operations. Of a spread image, a position meets only some of the taps. Filters that are no whole
+ * vector leave lanes unused, and so do channels, whose sums have to be added up in the end besides. */
+static ConvForm choose_form(const Conv *conv) {
+    const int64_t add_up = 6;
+    const int64_t met = round_up(conv->row.taps, conv->row.next_tap) / conv->row.next_tap *
+                        round_up(conv->column.taps, conv->column.next_tap) / conv->column.next_tap;
+    const int64_t by_filters = met * conv->channels * round_up(conv->filters, LANES) / LANES;
+    const int64_t by_channels = conv->filters * (met * round_up(conv->channels, LANES) / LANES + add_up);
+    return by_channels < by_filters ? CONV_CHANNELS : CONV_FILTERS;
+}
+
+/* Room for the kernel in either order, whatever the vectors are (see conv_pack_filters and conv_pack_channels). */
+static Buffer *packed_buffer(Fuse *fuse, const Conv *conv) {
+    const int64_t taps = conv->row.taps * round_up(conv->column.taps, conv->column.next_tap);
+    const Shape shape = conv->form == CONV_FILTERS
+                            ? (Shape){3, {dim_const(taps), dim_const(conv->channels), dim_const(round_up(conv->filters, LANES))}}
+                            : (Shape){3, {dim_const(conv->filters), dim_const(taps), dim_const(round_up(conv->channels, LANES))}};
+    return buffer_new(fuse, BUFFER_TEMPORARY, "packed", &shape);
+}
+
+/* As many images as stay in the second cache with the gradients of their results. */
+static int64_t images_at_once(const Conv *conv) {
+    const int64_t floats = 64 << 10;
+    const int64_t size = conv->row.size * conv->column.size * conv->channels +
+                         conv->row.positions * conv->column.positions * conv->filters;
+    return size < floats ? floats / size : 1;
 }
 
 void lower_conv(Fuse *fuse, const Node *node, const Node *result, int part) {
-    const Node *x = node->in[0], *kernel = node->in[1];
     const int spatial = node->attr.conv.spatial;
-    const ConvForm form = form_of(node, result);
-    uint8_t x_order[MAX_RANK], kernel_order[MAX_RANK];
-    for (int axis = 0; axis < node->shape.rank; axis++) x_order[axis] = kernel_order[axis] = (uint8_t)axis;
-    if (form == CONV_SCATTER) { /* [in, k..., out] */
-        kernel_order[0] = (uint8_t)spatial;
-        for (int i = 0; i < spatial; i++) kernel_order[i + 1] = (uint8_t)i;
-    }
-    if (form >= CONV_KERNEL) { /* by example: [n, s..., in], and [n, s..., out] */
-        x_order[0] = (uint8_t)(spatial + 1), x_order[spatial + 1] = 0;
-        kernel_order[0] = (uint8_t)spatial;
-        for (int i = 0; i < spatial; i++) kernel_order[i + 1] = (uint8_t)i;
-    }
+    const bool gradient = is_kernel_gradient(node);
+    const Axes axes = axes_of(node, result);
+    Conv conv = geometry_of(node, &axes);
+    conv.form = gradient ? CONV_GRADIENT : choose_form(&conv);
+    uint8_t order[MAX_RANK] = {0};
+    count_up(order, result->shape.rank);
+    const View stored = packed_view(fuse->stored[result->id], &result->shape, order);
+    const View x = read_view(fuse, axes.x_node, axes.x, conv.form == CONV_CHANNELS, part);
+    const View other = gradient ? read_view(fuse, axes.out_node, axes.out, true, part)
+                                : read_view(fuse, axes.kernel_node, axes.kernel, false, part);
+    place_x(&conv, &x, axes.x, spatial);
+    place_kernel(&conv, gradient ? &stored : &other, axes.kernel, spatial);
+    place_out(&conv, gradient ? &other : &stored, axes.out, spatial);
+    if (gradient) conv.block = images_at_once(&conv);
+    else conv.packed = packed_buffer(fuse, &conv);
     Step *step = NEW(fuse->arena, Step);
-    step->kind = STEP_CONV;
-    step->conv = (Conv){ .form = form, .node = node, .out = fuse->stored[result->id] };
-    step->conv.x = read_operand(fuse, x, x_order, form == CONV_SCATTER ? fits_image : fits_always, part);
-    step->conv.kernel = form == CONV_SCATTER ? read_view(fuse, kernel, kernel_order, part)
-                                             : read_operand(fuse, kernel, kernel_order,
-                                                            form >= CONV_KERNEL ? fits_gradient : fits_kernel, part);
-    step->conv.columns = columns_buffer(fuse, node, form);
+    *step = (Step){.kind = STEP_CONV, .conv = conv};
     append_step(fuse, &fuse->program->part[part], step);
 }

@@ -47,17 +47,20 @@ static void count_gemm(Counter *counter, const Gemm *gemm) {
     add_flops(counter, counter->depth, flops);
 }
 
-/* Each element of the result is a sum over the kernel; of a spread input, each of its elements is in as many sums as the kernel is
- * large. Products with the zeros around an image are counted, those with the zeros between its elements are not. */
-static void count_conv(Counter *counter, const Node *node) {
-    const Node *x = node->in[0], *kernel = node->in[1];
-    const int spatial = node->attr.conv.spatial;
-    bool spread = false;
-    for (int i = 0; i < spatial; i++) spread = spread || node->attr.conv.spread[i] > 1;
-    const Poly *flops = poly_scale(counter->arena, poly_shape(counter->arena, spread ? &x->shape : &node->shape), 2);
-    for (int i = 0; i < spatial; i++) flops = poly_mul(counter->arena, flops, poly_dim(counter->arena, kernel->shape.dim[i]));
-    const Dim channels = kernel->shape.dim[spread ? spatial + 1 : spatial];
-    add_flops(counter, counter->depth, poly_mul(counter->arena, flops, poly_dim(counter->arena, channels)));
+/* How often a tap meets an element, over all positions along an axis. */
+static int64_t meetings(const ConvAxis *axis) {
+    int64_t count = 0;
+    for (int64_t position = 0; position < axis->positions; position++)
+        for (int64_t tap = 0; tap < axis->taps; tap++) {
+            const int64_t place = position * axis->stride + tap * axis->dilation - axis->low;
+            count += place >= 0 && place % axis->spread == 0 && place / axis->spread < axis->size;
+        }
+    return count;
+}
+
+static void count_conv(Counter *counter, const Conv *conv) {
+    const int64_t products = meetings(&conv->row) * meetings(&conv->column) * conv->channels * conv->filters;
+    add_flops(counter, counter->depth, poly_scale(counter->arena, poly_dim(counter->arena, conv->images), 2 * products));
 }
 
 static void count_step(Counter *counter, const Step *step) {
@@ -72,7 +75,7 @@ static void count_step(Counter *counter, const Step *step) {
         break;
     case STEP_STATEMENT: count_statement(counter, step->statement); break;
     case STEP_GEMM: count_gemm(counter, &step->gemm); break;
-    case STEP_CONV: count_conv(counter, step->conv.node); break;
+    case STEP_CONV: count_conv(counter, &step->conv); break;
     case STEP_DRAW: break;
     }
 }
@@ -112,7 +115,7 @@ static const Poly *bytes_touched(Arena *arena, const Step *step) {
     AccessList list = {0};
     step_accesses(arena, step, &list);
     for (int i = 0; i < list.count; i++) {
-        bool first = step->kind != STEP_CONV || list.items[i].buffer != step->conv.columns; /* which stay in the cache */
+        bool first = step->kind != STEP_CONV || list.items[i].buffer != step->conv.packed; /* which stays in the cache */
         for (int k = 0; k < i; k++) first = first && !same_kind(&list.items[k], &list.items[i]);
         if (first) sum = poly_add(arena, sum, touched(arena, &list, i));
     }

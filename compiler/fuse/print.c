@@ -113,10 +113,10 @@ static void print_step(Printer *printer, const Step *step) {
     case STEP_STATEMENT: print_statement(printer, step->statement); break;
     case STEP_GEMM: print_gemm(printer, &step->gemm); break;
     case STEP_CONV: {
-        static const char *const forms[] = {"gather", "scatter", "kernel", "weights"};
+        static const char *const forms[] = {"lanes of filters", "lanes of channels", "gradient of the kernel"};
         const Conv *conv = &step->conv;
-        text_add(printer->to, "%*s%s = conv %s %s, %s, through %s\n", printer->margin, "", conv->out->name,
-                 conv->x.buffer->name, conv->kernel.buffer->name, forms[conv->form], conv->columns->name);
+        text_add(printer->to, "%*s%s = conv %s %s, %s\n", printer->margin, "", conv_result(conv)->buffer->name,
+                 conv->x.buffer->name, conv_factor(conv)->buffer->name, forms[conv->form]);
         break;
     }
     case STEP_DRAW:

@@ -1,111 +1,314 @@
-/* The rearrangements of one image that turn a convolution into a matrix product (see math.c for the form).
+/* Convolutions, straight from the images (see math.c for the form).
  *
- * Position p of the result and position k of the kernel meet the element p * stride + k * dilation - low of the image, spread
- * out by zeros: between its elements lie spread - 1 of them. Every size is a constant where these are called, and they
- * are expanded there, so that no test of a size is left in them and the inner loops become vector code. */
-#include <stddef.h>
-#include <string.h>
+ * Along each axis, tap k of the kernel meets at position p of the result the element p * stride + k * dilation - low of the
+ * image, spread out by zeros: between its elements lie spread - 1 of them. Those zeros and the ones around the image are
+ * not multiplied: the taps that meet an element are known beforehand. Sums are kept in a tile of registers: in most forms of
+ * several images at the same position, which meet the same taps.
+ *
+ * Every size is a constant where these functions are called, and they are expanded there. */
+#include "vector.c"
 
 /*** geometry
- * A convolution of one image, along rows and columns: sizes, how far apart elements of the image lie, and what it is done
- * with. */
+ * A convolution. Distances are in floats, between neighbours. */
+typedef struct support_axis {
+    ptrdiff_t size, positions, taps;     /* of the image, of the result, of the kernel */
+    ptrdiff_t stride, dilation, low, spread;
+    ptrdiff_t next_tap, tap_moves;       /* at one position, the next tap that meets an element, and how much further on */
+    ptrdiff_t next_position, moves;      /* of one tap, the next position where it does, and how much further on */
+    ptrdiff_t image, kernel, out;        /* distances in the image, in the kernel, in the result */
+} support_axis;
 typedef struct support_geometry {
-    ptrdiff_t rows, columns, channels;
-    ptrdiff_t row, column, channel; /* distances, in floats */
-    ptrdiff_t out_rows, out_columns, kernel_rows, kernel_columns;
-    ptrdiff_t row_stride, row_low, row_spread, row_dilation;
-    ptrdiff_t column_stride, column_low, column_spread, column_dilation;
+    support_axis row, column;
+    ptrdiff_t channels, filters;         /* of the image, of the result, whose filters are neighbours */
+    ptrdiff_t image, channel, out_image; /* distances between images, their channels, results */
+    ptrdiff_t kernel_channel, kernel_filter;
+    ptrdiff_t block;                     /* for the gradient: images to go through at once */
 } support_geometry;
 
-/*** expanded
- * A function that is expanded where it is called, however long it is. */
-#if defined __GNUC__
-#define support_expanded static inline __attribute__((always_inline))
-#else
-#define support_expanded static inline
-#endif
-
-/*** conv_place
- * The position in an image of a place in what is spread out of it; -1 for one of the zeros. */
-static inline ptrdiff_t support_conv_place(ptrdiff_t place, ptrdiff_t spread, ptrdiff_t size) {
-    if (place < 0 || place % spread != 0) return -1;
-    return place / spread < size ? place / spread : -1;
+/*** taps: expanded
+ * Which of `count` steps from `start` on meet an element of `size` that are `spread` apart: `count` of them, of which `first`
+ * is the first and meets the element `place`. */
+typedef struct support_taps { ptrdiff_t first, count, place; } support_taps;
+support_expanded support_taps support_meet(ptrdiff_t count, ptrdiff_t start, ptrdiff_t step, ptrdiff_t spread, ptrdiff_t size) {
+    support_taps met = {0, 0, 0};
+    for (ptrdiff_t k = count - 1; k >= 0; k--) {
+        const ptrdiff_t at = start + k * step;
+        if (at < 0 || at % spread != 0 || at / spread >= size) continue;
+        met = (support_taps){k, met.count + 1, at / spread};
+    }
+    return met;
 }
 
-/*** conv_row: expanded geometry
- * What a row of the kernel covers of a row of the image, at each position of a row of the result, `width` floats apart. A
- * row of the kernel covers neighbours; only at the ends, where it reaches over the edge, is each element looked at. The
- * channels are a loop of their own: in one loop with the columns, compilers call memmove, which costs more than the copy. */
-support_expanded void support_conv_row(const support_geometry *g, const float *restrict row, float *restrict to, ptrdiff_t width) {
-    const ptrdiff_t length = g->kernel_columns * g->channels, end = g->columns * g->channels;
-    for (ptrdiff_t q = 0; q < g->out_columns; q++) {
-        const ptrdiff_t first = (q * g->column_stride - g->column_low) * g->channels;
-        if (first >= 0 && first + length <= end)
-            for (ptrdiff_t l = 0; l < length; l += g->channels)
-                for (ptrdiff_t i = 0; i < g->channels; i++) to[q * width + l + i] = row[first + l + i];
-        else
-            for (ptrdiff_t i = 0; i < length; i++) to[q * width + i] = first + i < 0 || first + i >= end ? 0.0f : row[first + i];
+/*** conv_taps: geometry taps expanded
+ * The taps that meet an element at a position. */
+support_expanded support_taps support_conv_taps(const support_axis *axis, ptrdiff_t position) {
+    return support_meet(axis->taps, position * axis->stride - axis->low, axis->dilation, axis->spread, axis->size);
+}
+
+/*** conv_positions: geometry taps expanded
+ * The positions where a tap meets an element. */
+support_expanded support_taps support_conv_positions(const support_axis *axis, ptrdiff_t tap) {
+    return support_meet(axis->positions, tap * axis->dilation - axis->low, axis->stride, axis->spread, axis->size);
+}
+
+/*** conv_slot: geometry expanded
+ * Where a tap lies in a packed kernel: those that meet neighbouring elements are neighbours. */
+support_expanded ptrdiff_t support_conv_slots(const support_axis *axis) { return (axis->taps + axis->next_tap - 1) / axis->next_tap * axis->next_tap; }
+support_expanded ptrdiff_t support_conv_slot(const support_axis *axis, ptrdiff_t tap) {
+    return tap % axis->next_tap * (support_conv_slots(axis) / axis->next_tap) + tap / axis->next_tap;
+}
+
+/*** conv_pack_filters: geometry vector conv_slot
+ * The kernel as panels of two vectors of filters (the last may be one): [panel][row][slot][channel][filter]. */
+support_expanded void support_conv_pack_filters(const support_geometry *g, const float *restrict kernel, float *restrict packed) {
+    const ptrdiff_t taps = g->row.taps * support_conv_slots(&g->column);
+    for (ptrdiff_t o = 0, width; o < g->filters; o += width, packed += taps * g->channels * width) {
+        width = g->filters - o > SUPPORT_LANES ? 2 * SUPPORT_LANES : SUPPORT_LANES;
+        for (ptrdiff_t k = 0; k < g->row.taps; k++)
+            for (ptrdiff_t l = 0; l < g->column.taps; l++) {
+                const float *from = kernel + k * g->row.kernel + l * g->column.kernel + o * g->kernel_filter;
+                float *to = packed + (k * support_conv_slots(&g->column) + support_conv_slot(&g->column, l)) * g->channels * width;
+                const ptrdiff_t filters = g->filters - o < width ? g->filters - o : width;
+                for (ptrdiff_t i = 0; i < g->channels; i++)
+                    for (ptrdiff_t j = 0; j < width; j++)
+                        to[i * width + j] = j < filters ? from[i * g->kernel_channel + j * g->kernel_filter] : 0.0f;
+            }
     }
 }
 
-/*** conv_elements: expanded geometry conv_place
- * The same for elements that lie apart, or have zeros between them. */
-support_expanded void support_conv_elements(const support_geometry *g, const float *restrict row, float *restrict to, ptrdiff_t width) {
-    for (ptrdiff_t q = 0; q < g->out_columns; q++)
-        for (ptrdiff_t l = 0; l < g->kernel_columns; l++) {
-            const ptrdiff_t place = q * g->column_stride + l * g->column_dilation - g->column_low;
-            const ptrdiff_t c = support_conv_place(place, g->column_spread, g->columns);
-            float *at = to + q * width + l * g->channels;
-            for (ptrdiff_t i = 0; i < g->channels; i++) at[i] = c < 0 ? 0.0f : row[c * g->column + i * g->channel];
+/*** conv_filters_tile: geometry taps conv_slot vector_zero vector_load vector_store_part
+ * `tile` results, whose elements of the image lie x_apart and which themselves lie out_apart, of one or two vectors of filters. */
+support_expanded void support_conv_filters_tile(const support_geometry *g, ptrdiff_t tile, ptrdiff_t vectors, support_taps r, support_taps c,
+                                                const float *x, ptrdiff_t x_apart, const float *packed, float *out, ptrdiff_t out_apart, ptrdiff_t filters) {
+    const int neighbours = g->column.tap_moves * g->column.image == g->channels * g->channel;
+    const ptrdiff_t width = vectors * SUPPORT_LANES, runs = neighbours ? 1 : c.count, depth = (neighbours ? c.count : 1) * g->channels;
+    support_vector sum[SUPPORT_TILE][2];
+    for (ptrdiff_t i = 0; i < tile; i++)
+        for (ptrdiff_t v = 0; v < vectors; v++) sum[i][v] = support_vector_zero();
+    for (ptrdiff_t k = 0; k < r.count; k++) {
+        const ptrdiff_t row = (r.first + k * g->row.next_tap) * support_conv_slots(&g->column);
+        const float *b = packed + (row + support_conv_slot(&g->column, c.first)) * g->channels * width;
+        for (ptrdiff_t l = 0; l < runs; l++) {
+            const float *a = x + (r.place + k * g->row.tap_moves) * g->row.image + (c.place + l * g->column.tap_moves) * g->column.image;
+            for (ptrdiff_t e = 0; e < depth; e++, a += g->channel, b += width) {
+                support_vector weight[2];
+                for (ptrdiff_t v = 0; v < vectors; v++) weight[v] = support_vector_load(b + v * SUPPORT_LANES);
+                for (ptrdiff_t i = 0; i < tile; i++)
+                    for (ptrdiff_t v = 0; v < vectors; v++) sum[i][v] += a[i * x_apart] * weight[v];
+            }
+        }
+    }
+    for (ptrdiff_t i = 0; i < tile; i++)
+        for (ptrdiff_t v = 0; v < vectors; v++)
+            support_vector_store_part(out + i * out_apart + v * SUPPORT_LANES, sum[i][v], filters - v * SUPPORT_LANES);
+}
+
+/*** conv_pack_channels: geometry vector conv_slot
+ * The kernel for sums along the channels, filled up with zeros to whole vectors: [filter][row][column][channel]. */
+support_expanded void support_conv_pack_channels(const support_geometry *g, const float *restrict kernel, float *restrict packed) {
+    const ptrdiff_t width = (g->channels + SUPPORT_LANES - 1) / SUPPORT_LANES * SUPPORT_LANES;
+    for (ptrdiff_t o = 0; o < g->filters; o++)
+        for (ptrdiff_t k = 0; k < g->row.taps; k++)
+            for (ptrdiff_t l = 0; l < g->column.taps; l++, packed += width) {
+                const float *from = kernel + k * g->row.kernel + l * g->column.kernel + o * g->kernel_filter;
+                for (ptrdiff_t i = 0; i < width; i++) packed[i] = i < g->channels ? from[i * g->kernel_channel] : 0.0f;
+            }
+}
+
+/*** conv_channels_tile: geometry taps vector_zero vector_load_part vector_sum
+ * `tile` results of one filter: the lanes of a vector are channels, and are summed at the end. */
+support_expanded void support_conv_channels_tile(const support_geometry *g, ptrdiff_t tile, support_taps r, support_taps c, const float *x,
+                                                 ptrdiff_t x_apart, const float *packed, float *out, ptrdiff_t out_apart) {
+    const ptrdiff_t vectors = (g->channels + SUPPORT_LANES - 1) / SUPPORT_LANES;
+    support_vector sum[SUPPORT_TILE];
+    for (ptrdiff_t i = 0; i < tile; i++) sum[i] = support_vector_zero();
+    for (ptrdiff_t k = 0; k < r.count; k++)
+        for (ptrdiff_t l = 0; l < c.count; l++) {
+            const ptrdiff_t tap = (r.first + k * g->row.next_tap) * g->column.taps + c.first + l * g->column.next_tap;
+            const float *a = x + (r.place + k * g->row.tap_moves) * g->row.image + (c.place + l * g->column.tap_moves) * g->column.image;
+            for (ptrdiff_t v = 0; v < vectors; v++) {
+                const support_vector weight = support_vector_load(packed + (tap * vectors + v) * SUPPORT_LANES);
+                for (ptrdiff_t i = 0; i < tile; i++)
+                    sum[i] += weight * support_vector_load_part(a + i * x_apart + v * SUPPORT_LANES, g->channels - v * SUPPORT_LANES);
+            }
+        }
+    for (ptrdiff_t i = 0; i < tile; i++) out[i * out_apart] = support_vector_sum(sum[i]);
+}
+
+/*** conv_tile: conv_filters_tile conv_channels_tile
+ * Of `filters` filters from one on: of one, or of one or two vectors of them. */
+support_expanded void support_conv_tile(const support_geometry *g, int along_channels, ptrdiff_t tile, support_taps r, support_taps c, const float *x,
+                                        ptrdiff_t x_apart, const float *packed, float *out, ptrdiff_t out_apart, ptrdiff_t filters) {
+    if (along_channels) support_conv_channels_tile(g, tile, r, c, x, x_apart, packed, out, out_apart);
+    else if (g->filters % (2 * SUPPORT_LANES) == 0 || (g->filters > SUPPORT_LANES && filters > SUPPORT_LANES))
+        support_conv_filters_tile(g, tile, 2, r, c, x, x_apart, packed, out, out_apart, filters);
+    else support_conv_filters_tile(g, tile, 1, r, c, x, x_apart, packed, out, out_apart, filters);
+}
+
+/*** conv_images: conv_taps conv_tile
+ * A whole tile of images: the same position in each. */
+support_expanded void support_conv_images(const support_geometry *g, int along_channels, const float *x, const float *packed, float *out, ptrdiff_t filters) {
+    for (ptrdiff_t p = 0; p < g->row.positions; p++) {
+        const support_taps r = support_conv_taps(&g->row, p);
+        for (ptrdiff_t q = 0; q < g->column.positions; q++)
+            support_conv_tile(g, along_channels, SUPPORT_TILE, r, support_conv_taps(&g->column, q), x, g->image, packed,
+                              out + p * g->row.out + q * g->column.out, g->out_image, filters);
+    }
+}
+
+/*** conv_image: conv_taps conv_tile
+ * A single image: four positions at once where they meet the same taps. */
+support_expanded void support_conv_image(const support_geometry *g, int along_channels, const float *x, const float *packed, float *out, ptrdiff_t filters) {
+    const ptrdiff_t next = g->column.next_position, x_apart = g->column.moves * g->column.image, out_apart = next * g->column.out;
+    for (ptrdiff_t p = 0; p < g->row.positions; p++) {
+        const support_taps r = support_conv_taps(&g->row, p);
+        for (ptrdiff_t start = 0; start < next; start++)
+            for (ptrdiff_t q = start, turn; q < g->column.positions; q += turn * next) {
+                const support_taps c = support_conv_taps(&g->column, q), last = support_conv_taps(&g->column, q + 3 * next);
+                float *to = out + p * g->row.out + q * g->column.out;
+                turn = q + 3 * next < g->column.positions && last.first == c.first && last.count == c.count ? 4 : 1;
+                if (turn == 4) support_conv_tile(g, along_channels, 4, r, c, x, x_apart, packed, to, out_apart, filters);
+                else support_conv_tile(g, along_channels, 1, r, c, x, x_apart, packed, to, out_apart, filters);
+            }
+    }
+}
+
+/*** conv_all: conv_images conv_image
+ * Images in tiles, and what is left of them; the filters in panels of the packed kernel. */
+support_expanded void support_conv_all(const support_geometry *g, int along_channels, ptrdiff_t n, const float *x, const float *packed, float *out) {
+    const ptrdiff_t panel = along_channels ? 1 : 2 * SUPPORT_LANES;
+    const ptrdiff_t depth = along_channels ? (g->channels + SUPPORT_LANES - 1) / SUPPORT_LANES * SUPPORT_LANES * g->column.taps
+                                           : g->channels * support_conv_slots(&g->column);
+    for (ptrdiff_t i = 0, turn; i < n; i += turn) {
+        turn = i + SUPPORT_TILE <= n ? SUPPORT_TILE : 1;
+        for (ptrdiff_t o = 0; o < g->filters; o += panel) {
+            const float *from = x + i * g->image, *weights = packed + o * g->row.taps * depth;
+            float *to = out + i * g->out_image + o;
+            if (turn > 1) support_conv_images(g, along_channels, from, weights, to, g->filters - o);
+            else support_conv_image(g, along_channels, from, weights, to, g->filters - o);
+        }
+    }
+}
+
+/*** conv_filters: conv_pack_filters conv_all
+ * out = x * kernel, a vector being of filters. `packed` is for the kernel, in the order in which it is read. */
+support_expanded void support_conv_filters(const support_geometry *g, size_t n, const float *x, const float *kernel, float *packed, float *out) {
+    support_conv_pack_filters(g, kernel, packed);
+    support_conv_all(g, 0, (ptrdiff_t)n, x, packed, out);
+}
+
+/*** conv_channels: conv_pack_channels conv_all
+ * The same, a vector being of channels, which are neighbours: for results with few filters. */
+support_expanded void support_conv_channels(const support_geometry *g, size_t n, const float *x, const float *kernel, float *packed, float *out) {
+    support_conv_pack_channels(g, kernel, packed);
+    support_conv_all(g, 1, (ptrdiff_t)n, x, packed, out);
+}
+
+/*** conv_products: geometry taps vector_zero vector_load_part
+ * sum[i][filter]: over images (`stride` of them apart) and the positions p, q where a tap meets an element, that element of x,
+ * x_apart for each row of the tile, times the gradient of the result there, out_apart for each. */
+support_expanded void support_conv_products(const support_geometry *g, ptrdiff_t tile, ptrdiff_t vectors, ptrdiff_t images, support_taps p, support_taps q,
+                                            const float *x, ptrdiff_t x_apart, const float *out, ptrdiff_t out_apart, ptrdiff_t filters,
+                                            support_vector sum[SUPPORT_TILE][2]) {
+    for (ptrdiff_t i = 0; i < tile; i++)
+        for (ptrdiff_t v = 0; v < vectors; v++) sum[i][v] = support_vector_zero();
+    for (ptrdiff_t image = 0; image < images; image++)
+        for (ptrdiff_t k = 0; k < p.count; k++) {
+            const float *a = x + image * g->image + (p.place + k * g->row.moves) * g->row.image + q.place * g->column.image;
+            const float *b = out + image * g->out_image + (p.first + k * g->row.next_position) * g->row.out + q.first * g->column.out;
+            for (ptrdiff_t l = 0; l < q.count; l++, a += g->column.moves * g->column.image, b += g->column.next_position * g->column.out)
+                for (ptrdiff_t i = 0; i < tile; i++)
+                    for (ptrdiff_t v = 0; v < vectors; v++) {
+                        const float *at = b + i * out_apart + v * SUPPORT_LANES;
+                        sum[i][v] += a[i * x_apart] * (g->filters % SUPPORT_LANES == 0 ? support_vector_load(at)
+                                                                                      : support_vector_load_part(at, filters - v * SUPPORT_LANES));
+                    }
         }
 }
 
-/*** conv_gather: geometry conv_place conv_row conv_elements
- * to[out row][out column][kernel row][kernel column][channel]: what the kernel covers at each position of the result. */
-support_expanded void support_conv_gather(const support_geometry *g, const float *restrict x, float *restrict to) {
-    const ptrdiff_t length = g->kernel_columns * g->channels, width = g->kernel_rows * length;
-    const int neighbours = g->column_dilation == 1 && g->column_spread == 1 && g->column == g->channels &&
-                           (g->channel == 1 || g->channels == 1);
-    for (ptrdiff_t p = 0; p < g->out_rows; p++, to += g->out_columns * width)
-        for (ptrdiff_t k = 0; k < g->kernel_rows; k++) {
-            const ptrdiff_t r = support_conv_place(p * g->row_stride + k * g->row_dilation - g->row_low, g->row_spread, g->rows);
-            float *at = to + k * length;
-            if (r < 0) for (ptrdiff_t q = 0; q < g->out_columns; q++) for (ptrdiff_t i = 0; i < length; i++) at[q * width + i] = 0.0f;
-            else if (neighbours) support_conv_row(g, x + r * g->row, at, width);
-            else support_conv_elements(g, x + r * g->row, at, width);
+/*** conv_add: vector_load_part vector_store_part
+ * The first lanes of a vector, added to what is there. */
+support_expanded void support_conv_add(float *to, support_vector v, ptrdiff_t count) {
+    support_vector_store_part(to, support_vector_load_part(to, count) + v, count);
+}
+
+/*** conv_gradient_tile: conv_products conv_add
+ * Adds to a tap of the kernel's gradient: a tile of channels summed over images, or (in `images_tile`) one channel, a tile being of
+ * images. */
+support_expanded void support_conv_gradient_tile(const support_geometry *g, int images_tile, ptrdiff_t tile, ptrdiff_t vectors, ptrdiff_t images,
+                                                 support_taps p, support_taps q, const float *x, const float *out, float *kernel, ptrdiff_t filters) {
+    support_vector sum[SUPPORT_TILE][2];
+    if (images_tile) {
+        support_conv_products(g, tile, vectors, 1, p, q, x, g->image, out, g->out_image, filters, sum);
+        for (ptrdiff_t v = 0; v < vectors; v++) {
+            for (ptrdiff_t i = 1; i < tile; i++) sum[0][v] += sum[i][v];
+            support_conv_add(kernel + v * SUPPORT_LANES, sum[0][v], filters - v * SUPPORT_LANES);
         }
+    } else {
+        support_conv_products(g, tile, vectors, images, p, q, x, g->channel, out, 0, filters, sum);
+        for (ptrdiff_t i = 0; i < tile; i++)
+            for (ptrdiff_t v = 0; v < vectors; v++)
+                support_conv_add(kernel + i * g->kernel_channel + v * SUPPORT_LANES, sum[i][v], filters - v * SUPPORT_LANES);
+    }
 }
 
-/*** conv_scatter: expanded geometry
- * Adds products[row][column][kernel row][kernel column][channel], one for each position of the image, to the result
- * out[out row][out column][channel]. */
-support_expanded void support_conv_scatter(const support_geometry *g, const float *restrict products, float *restrict out) {
-    memset(out, 0, (size_t)(g->out_rows * g->out_columns * g->channels) * sizeof *out);
-    for (ptrdiff_t r = 0; r < g->rows; r++)
-        for (ptrdiff_t c = 0; c < g->columns; c++)
-            for (ptrdiff_t k = 0; k < g->kernel_rows; k++)
-                for (ptrdiff_t l = 0; l < g->kernel_columns; l++, products += g->channels) {
-                    const ptrdiff_t p = r * g->row_spread + g->row_low - k * g->row_dilation;
-                    const ptrdiff_t q = c * g->column_spread + g->column_low - l * g->column_dilation;
-                    if (p < 0 || q < 0 || p % g->row_stride != 0 || q % g->column_stride != 0) continue;
-                    if (p / g->row_stride >= g->out_rows || q / g->column_stride >= g->out_columns) continue;
-                    float *to = out + (p / g->row_stride * g->out_columns + q / g->column_stride) * g->channels;
-                    for (ptrdiff_t i = 0; i < g->channels; i++) to[i] += products[i];
-                }
+/*** conv_gradient_panel: conv_gradient_tile
+ * The same for `filters` filters from one on: one or two vectors of them. */
+support_expanded void support_conv_gradient_panel(const support_geometry *g, int images_tile, ptrdiff_t tile, ptrdiff_t images, support_taps p,
+                                                  support_taps q, const float *x, const float *out, float *kernel, ptrdiff_t filters) {
+    if (g->filters % (2 * SUPPORT_LANES) == 0 || (g->filters > SUPPORT_LANES && filters > SUPPORT_LANES))
+        support_conv_gradient_tile(g, images_tile, tile, 2, images, p, q, x, out, kernel, filters);
+    else support_conv_gradient_tile(g, images_tile, tile, 1, images, p, q, x, out, kernel, filters);
 }
 
-/*** conv_kernel: expanded geometry conv_place
- * to[kernel row][kernel column][channel][out row][out column]: the gradient of a kernel, whose elements are the positions
- * of the result, and the positions of the gradient of what the convolution made are the elements of its kernel. */
-support_expanded void support_conv_kernel(const support_geometry *g, const float *restrict x, float *restrict to) {
-    for (ptrdiff_t k = 0; k < g->kernel_rows; k++)
-        for (ptrdiff_t l = 0; l < g->kernel_columns; l++, to += g->channels * g->out_rows * g->out_columns)
-            for (ptrdiff_t p = 0; p < g->out_rows; p++)
-                for (ptrdiff_t q = 0; q < g->out_columns; q++) {
-                    const ptrdiff_t r = support_conv_place(p * g->row_stride + k * g->row_dilation - g->row_low, g->row_spread, g->rows);
-                    const ptrdiff_t c = support_conv_place(q * g->column_stride + l * g->column_dilation - g->column_low, g->column_spread, g->columns);
-                    float *at = to + p * g->out_columns + q;
-                    for (ptrdiff_t i = 0; i < g->channels; i++, at += g->out_rows * g->out_columns)
-                        *at = r < 0 || c < 0 ? 0.0f : x[r * g->row + c * g->column + i * g->channel];
+/*** conv_gradient_channels: conv_positions conv_gradient_panel
+ * Of a block of images, where the channels are enough for a tile. */
+support_expanded void support_conv_gradient_channels(const support_geometry *g, ptrdiff_t images, const float *x, const float *out, float *kernel) {
+    for (ptrdiff_t k = 0; k < g->row.taps; k++) {
+        const support_taps p = support_conv_positions(&g->row, k);
+        for (ptrdiff_t l = 0; l < g->column.taps; l++) {
+            const support_taps q = support_conv_positions(&g->column, l);
+            for (ptrdiff_t o = 0; o < g->filters; o += 2 * SUPPORT_LANES)
+                for (ptrdiff_t i = 0; i < g->channels; i += SUPPORT_TILE) {
+                    float *to = kernel + k * g->row.kernel + l * g->column.kernel + i * g->kernel_channel + o;
+                    const float *from = x + i * g->channel;
+                    if (g->channels % SUPPORT_TILE == 0 || g->channels - i >= SUPPORT_TILE)
+                        support_conv_gradient_panel(g, 0, SUPPORT_TILE, images, p, q, from, out + o, to, g->filters - o);
+                    else support_conv_gradient_panel(g, 0, g->channels % SUPPORT_TILE, images, p, q, from, out + o, to, g->filters - o);
                 }
+        }
+    }
+}
+
+/*** conv_gradient_images: conv_taps conv_positions conv_gradient_panel
+ * Of `tile` images, where the channels are few: row by row of the result, which stays in the nearest cache. */
+support_expanded void support_conv_gradient_images(const support_geometry *g, ptrdiff_t tile, const float *x, const float *out, float *kernel) {
+    for (ptrdiff_t p = 0; p < g->row.positions; p++) {
+        const support_taps r = support_conv_taps(&g->row, p);
+        for (ptrdiff_t k = 0; k < r.count; k++)
+            for (ptrdiff_t l = 0; l < g->column.taps; l++) {
+                const support_taps row = {p, 1, r.place + k * g->row.tap_moves}, q = support_conv_positions(&g->column, l);
+                float *to = kernel + (r.first + k * g->row.next_tap) * g->row.kernel + l * g->column.kernel;
+                for (ptrdiff_t o = 0; o < g->filters; o += 2 * SUPPORT_LANES)
+                    for (ptrdiff_t i = 0; i < g->channels; i++)
+                        support_conv_gradient_panel(g, 1, tile, 1, row, q, x + i * g->channel, out + o, to + i * g->kernel_channel + o,
+                                                    g->filters - o);
+            }
+    }
+}
+
+/*** conv_gradient: conv_gradient_channels conv_gradient_images
+ * kernel = the sum over images of x * out, the gradient of the result. */
+support_expanded void support_conv_gradient(const support_geometry *g, size_t n, const float *x, const float *out, float *kernel) {
+    const ptrdiff_t images = (ptrdiff_t)n;
+    memset(kernel, 0, (size_t)(g->row.taps * g->column.taps * g->channels * g->filters) * sizeof *kernel);
+    if (g->channels * 2 > SUPPORT_TILE)
+        for (ptrdiff_t i = 0; i < images; i += g->block)
+            support_conv_gradient_channels(g, images - i < g->block ? images - i : g->block, x + i * g->image, out + i * g->out_image, kernel);
+    else
+        for (ptrdiff_t i = 0, turn; i < images; i += turn) {
+            turn = i + SUPPORT_TILE <= images ? SUPPORT_TILE : 1;
+            if (turn > 1) support_conv_gradient_images(g, SUPPORT_TILE, x + i * g->image, out + i * g->out_image, kernel);
+            else support_conv_gradient_images(g, 1, x + i * g->image, out + i * g->out_image, kernel);
+        }
 }
