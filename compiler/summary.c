@@ -19,26 +19,37 @@ static bool owned_by(const Tensor *tensor, const char *net) {
     return strncmp(tensor->name, net, length) == 0 && tensor->name[length] == '.' && tensor->role != TENSOR_OPTIMIZER;
 }
 
-static void print_tensor(Text *to, const Tensor *tensor, const char *owner) {
+/* Of the column of names: as wide as the longest, below its net. */
+static int name_width(const Module *module) {
+    int width = 36;
+    for (int i = 0; i < module->tensors.count; i++) {
+        const Tensor *tensor = module->tensors.items[i];
+        const char *point = strchr(tensor->name, '.'), *name = point ? point + 1 : tensor->name;
+        if (tensor->role != TENSOR_OPTIMIZER && (int)strlen(name) > width) width = (int)strlen(name);
+    }
+    return width;
+}
+
+static void print_tensor(Text *to, const Tensor *tensor, const char *owner, int width) {
     size_t skip = owner ? strlen(owner) + 1 : 0;
-    text_add(to, "    %-36s %-20s %12s%s\n", tensor->name + skip, shape_text(to->arena, &tensor->shape),
+    text_add(to, "    %-*s %-20s %12s%s\n", width, tensor->name + skip, shape_text(to->arena, &tensor->shape),
              grouped(to->arena, tensor_size(tensor)), tensor->role == TENSOR_STATE ? "  not trained" : "");
 }
 
 /* As Keras counts: with the states, which are saved but not trained. */
-static void print_net(Text *to, const Module *module, const NetInfo *net) {
+static void print_net(Text *to, const Module *module, const NetInfo *net, int width) {
     int64_t count = 0;
     for (int i = 0; i < module->tensors.count; i++)
         if (owned_by(module->tensors.items[i], net->name)) count += tensor_size(module->tensors.items[i]);
-    text_add(to, "net %-58s %12s\n", net->name, grouped(to->arena, count));
+    text_add(to, "net %-*s %12s\n", width + 22, net->name, grouped(to->arena, count));
     for (int i = 0; i < module->tensors.count; i++)
-        if (owned_by(module->tensors.items[i], net->name)) print_tensor(to, module->tensors.items[i], net->name);
+        if (owned_by(module->tensors.items[i], net->name)) print_tensor(to, module->tensors.items[i], net->name, width);
 }
 
-static void print_shared(Text *to, const Module *module) {
+static void print_shared(Text *to, const Module *module, int width) {
     for (int i = 0; i < module->tensors.count; i++)
         if (module->tensors.items[i]->role == TENSOR_PARAM && !strchr(module->tensors.items[i]->name, '.'))
-            print_tensor(to, module->tensors.items[i], NULL);
+            print_tensor(to, module->tensors.items[i], NULL, width);
 }
 
 static void print_port(Text *to, const Port *port) {
@@ -69,16 +80,17 @@ static void print_stage(Text *to, const Stage *stage) {
 }
 
 void summary_print(Text *to, const Module *module) {
+    const int width = name_width(module);
     int64_t total = 0, states = 0;
     for (int i = 0; i < module->tensors.count; i++) {
         const Tensor *tensor = module->tensors.items[i];
         if (tensor->role == TENSOR_PARAM) total += tensor_size(tensor);
         if (tensor->role == TENSOR_STATE) states += tensor_size(tensor);
     }
-    for (int i = 0; i < module->nets.count; i++) print_net(to, module, &module->nets.items[i]);
-    print_shared(to, module);
-    text_add(to, "%-62s %12s\n", "trainable parameters", grouped(to->arena, total));
-    if (states) text_add(to, "%-62s %12s\n", "not trained", grouped(to->arena, states));
+    for (int i = 0; i < module->nets.count; i++) print_net(to, module, &module->nets.items[i], width);
+    print_shared(to, module, width);
+    text_add(to, "%-*s %12s\n", width + 26, "trainable parameters", grouped(to->arena, total));
+    if (states) text_add(to, "%-*s %12s\n", width + 26, "not trained", grouped(to->arena, states));
     text_add(to, "\n");
     for (int i = 0; i < module->functions.count; i++) print_function(to, module->functions.items[i]);
     for (int i = 0; i < module->stages.count; i++) print_stage(to, module->stages.items[i]);

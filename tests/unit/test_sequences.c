@@ -1,5 +1,5 @@
-/* Sequences in the prelude's recurrent layers, by the interpreter: padding that a mask leaves out changes nothing, both directions
- * mirror each other, and pieces of a long sequence go on where the last one ended. */
+/* Sequences in the prelude's recurrent layers, by the interpreter: padding that a mask leaves out changes nothing, the directions
+ * mirror each other, pieces of a long sequence go on where the last one ended; and with which values layers begin. */
 #include "../module.h"
 
 #include <criterion/criterion.h>
@@ -125,6 +125,57 @@ Test(sequences, a_sequence_of_padding_has_no_loss) {
     double *loss = losses_of(layers[0], losses[0], STEPS, 1, x, &none);
     cr_expect_eq(*loss, 0);
     free(loss);
+}
+
+/* ── directions ───────────────────────────────────────────────────────────────────────────── */
+
+static const char mirror[] =
+    "net ahead: [6, 2] |> %s(3, return_sequences = true)\n"
+    "net back(x: [6, 2]) = %s(x, 3, return_sequences = true, reverse = true, kernel = ahead.%s_1.kernel,\n"
+    "                         recurrent_kernel = ahead.%s_1.recurrent_kernel, bias = ahead.%s_1.bias)\n"
+    "export apart(x: [6, 2]) = max(abs(back(x) - ahead(x[::-1])[::-1])) + (mean(abs(back(x) - ahead(x))) < 0.01)\n";
+
+Test(sequences, reverse_mirrors) {
+    static const char *const names[] = {"lstm", "gru", "simple_rnn"};
+    double x[STEPS * FEATURES];
+    const double *inputs[] = {x};
+    fill(x, "x", 0, STEPS * FEATURES);
+    for (int i = 0; i < 3; i++) {
+        Arena *arena = arena_create();
+        if (i) arena_destroy(context.arena);
+        compile(arena_printf(arena, mirror, names[i], names[i], names[i], names[i], names[i]));
+        double *apart = run(function("apart"), 1, inputs);
+        cr_expect_eq(*apart, 0, "%s", names[i]);
+        free(apart);
+        arena_destroy(arena);
+    }
+}
+
+/* ── first values ─────────────────────────────────────────────────────────────────────────── */
+
+static const double *first_value(const char *name) {
+    for (int i = 0; i < module->tensors.count; i++)
+        if (strcmp(module->tensors.items[i]->name, name) == 0) return tensors[i];
+    cr_assert_fail("there is no %s", name);
+    return NULL;
+}
+
+/* The forget gate begins open; the rows of the recurrent kernel are at right angles and of length 1. */
+Test(sequences, first_values) {
+    compile("net m: [6, 2] |> lstm(3, return_sequences = true) |> lstm(3, unit_forget_bias = false)\n");
+    free(run(module->init, 1, NULL));
+    const double *bias = first_value("m.lstm_1.bias"), *plain = first_value("m.lstm_2.bias");
+    const double *kernel = first_value("m.lstm_1.recurrent_kernel");
+    for (int i = 0; i < 12; i++) {
+        cr_expect_eq(bias[i], i >= 3 && i < 6);
+        cr_expect_eq(plain[i], 0);
+    }
+    for (int i = 0; i < 3; i++)
+        for (int k = 0; k < 3; k++) {
+            double product = 0;
+            for (int j = 0; j < 12; j++) product += kernel[12 * i + j] * kernel[12 * k + j];
+            cr_expect_float_eq(product, i == k, 1e-12);
+        }
 }
 
 /* ── streams ──────────────────────────────────────────────────────────────────────────────── */
