@@ -38,6 +38,7 @@ typedef struct Closing {
     Body *body;
     NodeList operands;
     bool *inside;    /* by id: it depends on a slot of the loop */
+    bool *needed;    /* by id: a result depends on it */
     Node **copy;     /* by id: the node in the body */
 } Closing;
 
@@ -47,6 +48,12 @@ static void mark_inside(Closing *closing, const Loop *loop) {
         closing->inside[id] = node->op == OP_SLOT && node->attr.slot.loop == loop->number;
         for (int i = 0; i < node->arity; i++) closing->inside[id] |= closing->inside[node->in[i]->id];
     }
+}
+
+static void mark_needed(Closing *closing, const Node *node) {
+    if (closing->needed[node->id]) return;
+    closing->needed[node->id] = true;
+    for (int i = 0; i < node->arity; i++) mark_needed(closing, node->in[i]);
 }
 
 static void add_operand(Closing *closing, Node *operand, Node *slot) {
@@ -72,15 +79,52 @@ static Node *copy_in(Closing *closing, Node *node) {
     return closing->copy[node->id] = graph_copy_node(closing->body->graph, node, in);
 }
 
+static bool same_results(const NodeList *a, const NodeList *b) {
+    if (a->count != b->count) return false;
+    for (int i = 0; i < a->count; i++)
+        if (a->items[i]->id != b->items[i]->id) return false;
+    return true;
+}
+
+static bool same_node(const Node *a, const Node *b) {
+    if (a->op != b->op || a->arity != b->arity || !shape_equal(&a->shape, &b->shape) || memcmp(&a->attr, &b->attr, sizeof a->attr) != 0)
+        return false;
+    for (int i = 0; i < a->arity; i++)
+        if (a->in[i]->id != b->in[i]->id) return false;
+    return true;
+}
+
+static bool same_body(const Body *a, const Body *b) {
+    if (a->carried != b->carried || a->scanned != b->scanned || a->graph->nodes.count != b->graph->nodes.count) return false;
+    for (int id = 0; id < a->graph->nodes.count; id++)
+        if (!same_node(a->graph->nodes.items[id], b->graph->nodes.items[id])) return false;
+    return same_results(&a->next, &b->next) && same_results(&a->collected, &b->collected);
+}
+
+/* Equal bodies are one, so that equal loops are one node. */
+static Body *unique_body(Graph *graph, Body *body) {
+    for (int i = 0; i < graph->bodies.count; i++)
+        if (same_body(graph->bodies.items[i], body)) return graph->bodies.items[i];
+    LIST_PUSH(graph->arena, &graph->bodies, body);
+    return body;
+}
+
 Node *loop_close(Graph *graph, const Loop *loop) {
     const size_t count = (size_t)graph->nodes.count + 1;
     Closing closing = { .from = graph, .body = NEW(graph->arena, Body) };
     closing.inside = arena_alloc(graph->arena, count * sizeof *closing.inside);
     closing.copy = arena_alloc(graph->arena, count * sizeof *closing.copy);
-    *closing.body = (Body){ .graph = graph_create(graph->arena), .carried = loop->carried.count, .scanned = loop->elements.count };
+    closing.needed = arena_alloc(graph->arena, count * sizeof *closing.needed);
+    *closing.body = (Body){ .graph = graph_create(graph->arena), .carried = loop->carried.count };
     mark_inside(&closing, loop);
+    for (int i = 0; i < loop->next.count; i++) mark_needed(&closing, loop->next.items[i]);
+    for (int i = 0; i < loop->collected.count; i++) mark_needed(&closing, loop->collected.items[i]);
     for (int i = 0; i < loop->carried.count; i++) add_operand(&closing, loop->initial.items[i], loop->carried.items[i]);
-    for (int i = 0; i < loop->elements.count; i++) add_operand(&closing, loop->sequences.items[i], loop->elements.items[i]);
+    for (int i = 0; i < loop->elements.count; i++) {
+        if (!closing.needed[loop->elements.items[i]->id]) continue;
+        add_operand(&closing, loop->sequences.items[i], loop->elements.items[i]);
+        closing.body->scanned++;
+    }
     for (int i = 0; i < loop->next.count; i++) LIST_PUSH(graph->arena, &closing.body->next, copy_in(&closing, loop->next.items[i]));
     for (int i = 0; i < loop->collected.count; i++)
         LIST_PUSH(graph->arena, &closing.body->collected, copy_in(&closing, loop->collected.items[i]));
@@ -89,7 +133,7 @@ Node *loop_close(Graph *graph, const Loop *loop) {
     like.attr.scan.turns = loop->turns;
     like.attr.scan.reverse = loop->reverse;
     like.attr.scan.recompute = loop->recompute;
-    return graph_scan(graph, &like, closing.body, closing.operands.items, closing.operands.count);
+    return graph_scan(graph, &like, unique_body(graph, closing.body), closing.operands.items, closing.operands.count);
 }
 
 /* ── results ──────────────────────────────────────────────────────────────────────────────── */

@@ -366,6 +366,7 @@ struct Graph {
     Node **table;        /* equal nodes are one node */
     int table_size;
     int loops;           /* how many have been opened */
+    LIST(Body *) bodies; /* of the loops that were closed: equal ones are one */
     Span span;           /* given to the nodes made from now on */
 };
 

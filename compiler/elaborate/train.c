@@ -184,29 +184,59 @@ static bool has_gradient(Node *derivative) {
 
 typedef struct Update {
     const Stmt *stmt;
-    TensorList tensors;
+    TensorList *targets;     /* of each target: its parameters */
+    TensorList tensors;      /* those that the loss reaches, each once */
     NodeList gradients;
 } Update;
+typedef LIST(Update) UpdateList;
 
-/* Adds the parameters of one target, with the gradients of the loss by them; those that the loss does not reach are left out. */
-static void add_target(PhaseRun *run, Node *loss, Expr *target, Update *update) {
+static Update read_update(PhaseRun *run, const Stmt *stmt) {
+    const int count = stmt->kind == STMT_UPDATE ? stmt->values.count : 0;
+    Update update = { .stmt = stmt, .targets = arena_alloc(run->e->arena, sizeof *update.targets * (size_t)(count + 1)) };
+    locate(run->e, stmt->span);
+    for (int t = 0; t < count; t++)
+        if (!collect_target(run, stmt->values.items[t], &update.targets[t])) update.targets[t].count = 0;
+    return update;
+}
+
+/* The gradients of the loss by all parameters that any statement updates: in one walk back, so that nothing is derived twice. */
+static void differentiate_loss(PhaseRun *run, Node *loss, const UpdateList *updates) {
     Elaborator *e = run->e;
     TensorList tensors = { 0 };
-    if (!collect_target(run, target, &tensors)) return;
-    Node **leaves = arena_alloc(e->arena, sizeof *leaves * (size_t)tensors.count);
-    Node **gradients = arena_alloc(e->arena, sizeof *gradients * (size_t)tensors.count);
-    for (int i = 0; i < tensors.count; i++) leaves[i] = graph_tensor(graph_of(e), tensors.items[i]);
-    differentiate(graph_of(e), loss, leaves, tensors.count, gradients);
+    NodeList leaves = { 0 };
+    for (int u = 0; u < updates->count; u++)
+        for (int t = 0; updates->items[u].stmt->kind == STMT_UPDATE && t < updates->items[u].stmt->values.count; t++)
+            for (int i = 0; i < updates->items[u].targets[t].count; i++) {
+                Tensor *tensor = updates->items[u].targets[t].items[i];
+                if (contains(&tensors, tensor)) continue;
+                LIST_PUSH(e->arena, &tensors, tensor);
+                LIST_PUSH(e->arena, &leaves, graph_tensor(graph_of(e), tensor));
+            }
+    Node **gradients = arena_alloc(e->arena, sizeof *gradients * (size_t)(tensors.count + 1));
+    differentiate(graph_of(e), loss, leaves.items, tensors.count, gradients);
+    for (int i = 0; i < tensors.count; i++)
+        if (has_gradient(gradients[i])) LIST_PUSH(e->arena, &run->gradients, ((Gradient){ tensors.items[i], gradients[i] }));
+}
+
+static Node *gradient_of(const PhaseRun *run, const Tensor *tensor) {
+    for (int i = 0; i < run->gradients.count; i++)
+        if (run->gradients.items[i].tensor == tensor) return run->gradients.items[i].value;
+    return NULL;
+}
+
+/* The parameters of one target that the loss reaches. */
+static void add_target(PhaseRun *run, const TensorList *target, Span span, Update *update) {
+    Elaborator *e = run->e;
     int reached = 0;
-    for (int i = 0; i < tensors.count; i++) {
-        if (!has_gradient(gradients[i])) continue;
+    for (int i = 0; i < target->count; i++) {
+        Node *gradient = gradient_of(run, target->items[i]);
+        if (!gradient) continue;
         reached++;
-        if (contains(&update->tensors, tensors.items[i])) continue;
-        LIST_PUSH(e->arena, &update->tensors, tensors.items[i]);
-        LIST_PUSH(e->arena, &update->gradients, gradients[i]);
-        LIST_PUSH(e->arena, &run->gradients, ((Gradient){ tensors.items[i], gradients[i] }));
+        if (contains(&update->tensors, target->items[i])) continue;
+        LIST_PUSH(e->arena, &update->tensors, target->items[i]);
+        LIST_PUSH(e->arena, &update->gradients, gradient);
     }
-    if (!reached) fail(e, target->span, "the loss does not depend on this, so there is nothing to update");
+    if (target->count && !reached) fail(e, span, "the loss does not depend on this, so there is nothing to update");
 }
 
 static void run_clip(PhaseRun *run, const Stmt *stmt) {
@@ -258,24 +288,29 @@ static void check_updated_once(PhaseRun *run, const Update *update) {
         }
 }
 
+static void run_update(PhaseRun *run, Update *update, const char *name) {
+    Elaborator *e = run->e;
+    const Stmt *stmt = update->stmt;
+    locate(e, stmt->span);
+    for (int t = 0; t < stmt->values.count; t++) add_target(run, &update->targets[t], stmt->values.items[t]->span, update);
+    check_updated_once(run, update);
+    for (int j = 0; j < update->tensors.count; j++) LIST_PUSH(e->arena, &run->updated, update->tensors.items[j]);
+    run_optimizer(e, run->scope, stmt->optimizer, &update->tensors, update->gradients.items, name, e->module->stages.count);
+}
+
 static void run_updates(PhaseRun *run, Node *loss) {
     Elaborator *e = run->e;
+    UpdateList updates = { 0 };
     int number = 0;
-    Node *simple = simplify_node(graph_of(e), loss, NULL, 0);
     const char *prefix = run->phase ? arena_printf(e->arena, "%s.%s", run->stage->name, run->name) : run->stage->name;
-    for (int i = 0; i < run->updates.count; i++) {
-        Update update = { .stmt = run->updates.items[i] };
-        if (update.stmt->kind != STMT_UPDATE) {
-            (update.stmt->kind == STMT_CLIP ? run_clip : run_average)(run, update.stmt);
-            continue;
-        }
-        locate(e, update.stmt->span);
-        for (int t = 0; t < update.stmt->values.count; t++) add_target(run, simple, update.stmt->values.items[t], &update);
-        check_updated_once(run, &update);
-        for (int j = 0; j < update.tensors.count; j++) LIST_PUSH(e->arena, &run->updated, update.tensors.items[j]);
-        const char *name = number++ ? arena_printf(e->arena, "%s.%d", prefix, number) : prefix;
-        run_optimizer(e, run->scope, update.stmt->optimizer, &update.tensors, update.gradients.items, name,
-                      e->module->stages.count);
+    for (int i = 0; i < run->updates.count; i++) LIST_PUSH(e->arena, &updates, read_update(run, run->updates.items[i]));
+    locate(e, run->updates.items[0]->span);
+    differentiate_loss(run, simplify_node(graph_of(e), loss, NULL, 0), &updates);
+    for (int i = 0; i < updates.count; i++) {
+        const Stmt *stmt = updates.items[i].stmt;
+        if (stmt->kind == STMT_CLIP) run_clip(run, stmt);
+        else if (stmt->kind == STMT_AVERAGE) run_average(run, stmt);
+        else run_update(run, &updates.items[i], number++ ? arena_printf(e->arena, "%s.%d", prefix, number) : prefix);
     }
 }
 

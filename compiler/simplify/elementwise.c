@@ -230,6 +230,7 @@ static Node *add_rule(Simplifier *s, Node *a, Node *b) {
     for (int i = 0; is_uniform(a, &constant) && is(b, OP_ADD) && i < 2; i++)
         if (is_uniform(b->in[i], &inner)) return add(s, fill_like(s, constant + inner, b), b->in[1 - i]);
     Node *simple = add_selects(s, a, b);
+    if (!simple) simple = add_pieces(s, a, b);
     if (!simple) simple = add_cross_entropy(s, a, b);
     return simple ? simple : add_cross_entropy(s, b, a);
 }

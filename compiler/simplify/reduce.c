@@ -118,6 +118,63 @@ static Node *sum_of_pad(Simplifier *s, Node *x, uint32_t axes) {
     return simple_sum(s, x->in[0], axes);
 }
 
+static uint32_t mask_of(const uint8_t *axes, int count) {
+    uint32_t mask = 0;
+    for (int i = 0; i < count; i++) mask |= 1u << axes[i];
+    return mask;
+}
+
+/* The axis of an operand, of which the others in `bound` are not, that is its free axis number `free`. */
+static int free_axis(uint32_t bound, int free) {
+    int axis = 0;
+    while ((bound >> axis & 1) || free--) axis++;
+    return axis;
+}
+
+/* An operand without one of its free axes, over which it is summed first. */
+static Node *sum_of_free_axis(Simplifier *s, Node *x, int axis, bool first) {
+    DotAxes inner = x->attr.dot;
+    Node *operand = x->in[first ? 0 : 1];
+    uint8_t *batch = first ? inner.a_batch : inner.b_batch, *contract = first ? inner.a_contract : inner.b_contract;
+    for (int i = 0; i < inner.batch; i++) batch[i] = (uint8_t)(batch[i] - (batch[i] > axis));
+    for (int i = 0; i < inner.contract; i++) contract[i] = (uint8_t)(contract[i] - (contract[i] > axis));
+    Node *sum = simple_sum(s, operand, 1u << axis);
+    return simple_dot(s, first ? sum : x->in[0], first ? x->in[1] : sum, &inner);
+}
+
+/* An axis that both operands share and that is summed over is one to contract. */
+static Node *sum_of_batch_axis(Simplifier *s, Node *x, int axis) {
+    DotAxes inner = x->attr.dot;
+    inner.a_contract[inner.contract] = inner.a_batch[axis], inner.b_contract[inner.contract++] = inner.b_batch[axis];
+    inner.batch--;
+    for (int i = axis; i < inner.batch; i++) inner.a_batch[i] = inner.a_batch[i + 1], inner.b_batch[i] = inner.b_batch[i + 1];
+    inner.a_batch[inner.batch] = inner.b_batch[inner.batch] = 0;
+    return simple_dot(s, x->in[0], x->in[1], &inner);
+}
+
+static bool over_batch(const Shape *shape, uint32_t axes) {
+    for (int i = 0; i < shape->rank; i++)
+        if ((axes >> i & 1) && shape->dim[i].scale && shape->dim[i].symbol == SYMBOL_BATCH) return true;
+    return false;
+}
+
+/* The sum over the last of the axes, and then over the others. Not over the batch: what is summed over it is the gradient of
+ * a bias, and the product is there anyway for that of the kernel. */
+static Node *sum_of_dot(Simplifier *s, Node *x, uint32_t axes) {
+    if (over_batch(&x->shape, axes)) return NULL;
+    const DotAxes *dot = &x->attr.dot;
+    const uint32_t in_a = mask_of(dot->a_batch, dot->batch) | mask_of(dot->a_contract, dot->contract);
+    const uint32_t in_b = mask_of(dot->b_batch, dot->batch) | mask_of(dot->b_contract, dot->contract);
+    const int a_free = x->in[0]->shape.rank - dot->batch - dot->contract;
+    int axis = x->shape.rank - 1;
+    while (!(axes >> axis & 1)) axis--;
+    const int free = axis - dot->batch;
+    Node *sum = free < 0        ? sum_of_batch_axis(s, x, axis)
+                : free < a_free ? sum_of_free_axis(s, x, free_axis(in_a, free), true)
+                                : sum_of_free_axis(s, x, free_axis(in_b, free - a_free), false);
+    return simple_sum(s, sum, axes & ~(1u << axis));
+}
+
 static Node *sum_rule(Simplifier *s, Node *x, uint32_t axes) {
     if (!is(x, x->op)) return NULL;
     switch (x->op) {
@@ -127,6 +184,7 @@ static Node *sum_rule(Simplifier *s, Node *x, uint32_t axes) {
     case OP_PAD: return sum_of_pad(s, x, axes);
     case OP_MUL: return sum_of_product(s, x, axes);
     case OP_NEG: return simple_unary(s, OP_NEG, simple_sum(s, x->in[0], axes));
+    case OP_DOT: return sum_of_dot(s, x, axes);
     case OP_SUM: return simple_sum(s, x->in[0], x->attr.axes | mask_with(axes, x->attr.axes, x->in[0]->shape.rank));
     default: return NULL;
     }
@@ -158,12 +216,6 @@ typedef struct Operand {
     Node *node;
     uint8_t *batch, *contract;
 } Operand;
-
-static uint32_t mask_of(const uint8_t *axes, int count) {
-    uint32_t mask = 0;
-    for (int i = 0; i < count; i++) mask |= 1u << axes[i];
-    return mask;
-}
 
 /* A transposed operand, of which the free axes keep their order, is read as it lies. */
 static bool absorb_permute(Operand *operand, int batch, int contract) {

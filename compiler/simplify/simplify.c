@@ -29,7 +29,7 @@ static Node *rebuild_movement(Simplifier *s, const Node *node, Node **in) {
     return simple_movement_like(s, node, in[0]);
 }
 
-static Node *rebuild(Simplifier *s, const Node *node, Node **in) {
+Node *rebuild(Simplifier *s, const Node *node, Node **in) {
     switch (op_info[node->op].class) {
     case CLASS_ELEMENTWISE: return simple_elementwise(s, node->op, in);
     case CLASS_MOVEMENT: return rebuild_movement(s, node, in);
@@ -46,41 +46,43 @@ static Node *rebuild(Simplifier *s, const Node *node, Node **in) {
 
 /* ── the walk ─────────────────────────────────────────────────────────────────────────────── */
 
-typedef struct Walk {
-    Simplifier *simplifier;
-    const Graph *from;
-    bool *needed;  /* by id of `from` */
-    bool *closes;  /* by id of `from`: it becomes a closed node */
-    Node **simple; /* by id of `from`: the node in its simple form */
-} Walk;
-
-static Walk walk_over(Simplifier *simplifier, const Graph *from) {
+Walk walk_over(Simplifier *simplifier, const Graph *from) {
     Walk walk = { .simplifier = simplifier, .from = from };
-    size_t count = (size_t)from->nodes.count;
+    size_t count = (size_t)from->nodes.count + 1;
     walk.needed = arena_alloc(from->arena, count * sizeof *walk.needed);
     walk.closes = arena_alloc(from->arena, count * sizeof *walk.closes);
     walk.simple = arena_alloc(from->arena, count * sizeof *walk.simple);
+    walk.parts = arena_alloc(from->arena, count * sizeof *walk.parts);
     return walk;
 }
 
 /* Inputs come before their users, so one pass from the end marks everything that is needed. */
-static void mark_needed(Walk *walk, int last) {
-    for (int id = last; id >= 0; id--) {
+void walk_need(Walk *walk) {
+    for (int id = walk->from->nodes.count - 1; id >= 0; id--) {
         const Node *node = walk->from->nodes.items[id];
         if (!walk->needed[id] || walk->simple[id]) continue;
         for (int i = 0; i < node->arity; i++) walk->needed[node->in[i]->id] = true;
     }
 }
 
-static void rebuild_needed(Walk *walk, int last) {
+/* Loops are taken apart only in the end: before, differentiation may ask them for further results. */
+static Node *rebuild_in(Walk *walk, const Node *node, Node **in) {
+    const bool final = walk->simplifier->final;
+    if (node->op == OP_PART && final) return walk->parts[node->in[0]->id][node->attr.part];
+    if (node->op == OP_SCAN && final) walk->parts[node->id] = simple_scan(walk, node, in);
+    return node->op == OP_SCAN && final ? graph_const(walk->simplifier->graph, 0) : rebuild(walk->simplifier, node, in);
+}
+
+void walk_rebuild(Walk *walk) {
     Simplifier *s = walk->simplifier;
-    for (int id = 0; id <= last; id++) {
+    const int count = walk->from->nodes.count; /* the graph may be growing */
+    for (int id = 0; id < count; id++) {
         const Node *node = walk->from->nodes.items[id];
         if (!walk->needed[id] || walk->simple[id]) continue;
         Node **in = arena_alloc(walk->from->arena, sizeof *in * (size_t)(node->arity + 1));
         for (int i = 0; i < node->arity; i++) in[i] = walk->simple[node->in[i]->id];
         s->graph->span = node->span;
-        Node *simple = rebuild(s, node, in);
+        Node *simple = rebuild_in(walk, node, in);
         if (node->label && !simple->label) simple->label = node->label;
         double constant; /* which is the same wherever it is looked at */
         simple->closed |= walk->closes[id] && !node_is_uniform(simple, &constant);
@@ -97,8 +99,8 @@ Node *simplify_node(Graph *graph, Node *root, Node *const *kept, int count) {
         walk.simple[kept[i]->id] = kept[i];
     }
     walk.needed[root->id] = true;
-    mark_needed(&walk, root->id);
-    rebuild_needed(&walk, root->id);
+    walk_need(&walk);
+    walk_rebuild(&walk);
     for (int i = 0; i < count; i++) kept[i]->closed = false;
     graph->span = span;
     return walk.simple[root->id];
@@ -115,8 +117,8 @@ static void simplify_once(Entry *entry) {
         const int id = entry->gradients.items[i]->id;
         walk.needed[id] = walk.closes[id] = true; /* updates read the gradients, not what these were made from */
     }
-    mark_needed(&walk, from->nodes.count - 1);
-    rebuild_needed(&walk, from->nodes.count - 1);
+    walk_need(&walk);
+    walk_rebuild(&walk);
     for (int i = 0; i < entry->roots.count; i++) {
         Root *root = &entry->roots.items[i];
         root->value = walk.simple[root->value->id];
