@@ -709,12 +709,13 @@ typedef LIST(Step *) StepList;
  * part of the turns of each step's outermost loop: of a loop nest, of a product's own loops, or else of the rows of its result. */
 typedef struct Blocked { const Poly *extent; /* rows */ int64_t rows; /* of a block */ StepList body; } Blocked;
 
-typedef enum StepKind { STEP_LOOP, STEP_STATEMENT, STEP_GEMM, STEP_CONV, STEP_DRAW, STEP_BLOCK } StepKind;
+typedef enum StepKind { STEP_LOOP, STEP_SCAN, STEP_STATEMENT, STEP_GEMM, STEP_CONV, STEP_DRAW, STEP_BLOCK } StepKind;
 struct Step {
     StepKind kind;
     AccessList accesses;     /* while steps are made: what it reads and writes */
     union {
         struct { int depth; const Poly *extent; StepList body; } loop;
+        struct { int depth; const Poly *turns; bool reverse; StepList body; const Node *node; } scan; /* over time: turn after turn */
         Statement *statement;
         Gemm gemm;
         Conv conv;

@@ -7,7 +7,7 @@
 #include <string.h>
 
 const char *loop_name(int depth) {
-    static const char *const names[] = {"i", "j", "k", "l", "p", "q", "r", "s"};
+    static const char *const names[] = {"i", "j", "k", "l", "p", "q", "r", "s", "i8", "i9", "i10", "i11", "i12", "i13", "i14", "i15"};
     return names[depth];
 }
 

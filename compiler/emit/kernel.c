@@ -441,6 +441,8 @@ static void list_parameters(Kernel *kernel, const char *body, Text *parameters, 
     for (int s = 0; s < emit->module->symbols.count; s++)
         if (mentions(body, emit->module->symbols.items[s]))
             add_parameter(parameters, arguments, "size_t ", emit->module->symbols.items[s], emit->module->symbols.items[s]);
+    for (int depth = 0; kernel->step->kind == STEP_LOOP && depth < kernel->step->loop.depth; depth++) /* over time */
+        if (mentions(body, loop_name(depth))) add_parameter(parameters, arguments, "size_t ", loop_name(depth), loop_name(depth));
     if (mentions(body, "clock"))
         add_parameter(parameters, arguments,
                       arena_printf(emit->arena, "const %s_clock *", emit->options->standalone ? emit->name : "gdl"),
@@ -461,7 +463,7 @@ static void list_parameters(Kernel *kernel, const char *body, Text *parameters, 
 
 const char *emit_kernel(Emit *emit, Text *to, const char *name, const Step *step, const Range *range) {
     Text body = {.arena = emit->arena}, parameters = {.arena = emit->arena}, arguments = {.arena = emit->arena};
-    Kernel kernel = {.emit = emit, .to = &body, .margin = INDENT, .ranged = range != NULL};
+    Kernel kernel = {.emit = emit, .to = &body, .step = step, .margin = INDENT, .ranged = range != NULL};
     step_accesses(emit->arena, step, &kernel.accesses);
     count_step(&kernel, step);
     if (step->kind == STEP_LOOP) emit_loop(&kernel, step);

@@ -27,7 +27,8 @@ bool c_reserved(const char *name) {
         "p",        "q",        "r",        "s",        "m",         "n",       "block",     "lane",       "width",
         "clock",    "report",   "tick",     "first",    "count",     "code",    "size",      "batch",      "seed",
         "memory",   "turn",     "part",     "model",    "input",     "output",  "needed",    "geometry",   "limit",
-        "begin",    "end",      "row",      "rows"};
+        "begin",    "end",      "row",      "rows",
+        "i8",       "i9",       "i10",      "i11",      "i12",       "i13",     "i14",       "i15"};
     return among(name, words, sizeof words / sizeof *words);
 }
 

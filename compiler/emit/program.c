@@ -152,11 +152,27 @@ static void emit_block(Part *part, const Blocked *block) {
     text_add(&part->body, "%*s}\n", part->margin, "");
 }
 
+/* Turn after turn: what one computes, the next reads. */
+static void emit_scan(Part *part, const Step *step) {
+    Emit *emit = part->emit;
+    const char *turn = loop_name(step->scan.depth), *turns = poly_text(emit, step->scan.turns);
+    add_comment(&part->body, part->margin, arena_printf(emit->arena, "over time%s%s", step->scan.reverse ? ", backwards" : "",
+                                                        place_comment(emit, step->scan.node)));
+    text_add(&part->body, "%*s", part->margin, "");
+    if (step->scan.reverse) text_add(&part->body, "for (size_t %s = %s; %s-- > 0;) {\n", turn, turns, turn);
+    else text_add(&part->body, "for (size_t %s = 0; %s < %s; %s++) {\n", turn, turn, turns, turn);
+    part->margin += 4;
+    for (int i = 0; i < step->scan.body.count; i++) emit_step(part, step->scan.body.items[i], NULL);
+    part->margin -= 4;
+    text_add(&part->body, "%*s}\n", part->margin, "");
+}
+
 /* The step, or some turns of its outermost loop. */
 static void emit_step(Part *part, const Step *step, const Range *range) {
     Emit *emit = part->emit;
     Text *body = &part->body;
     switch (step->kind) {
+    case STEP_SCAN: emit_scan(part, step); break;
     case STEP_GEMM:
         add_comment(body, part->margin, product_comment(emit, &step->gemm));
         emit_product(&(Kernel){.emit = emit, .to = body, .margin = part->margin}, &step->gemm, range);

@@ -56,7 +56,12 @@ static void gemm_accesses(Arena *arena, const Gemm *g, AccessList *list) {
 
 const StepList *step_body(const Step *step) {
     static const StepList none;
-    return step->kind == STEP_LOOP ? &step->loop.body : step->kind == STEP_BLOCK ? &step->block.body : &none;
+    switch (step->kind) {
+    case STEP_LOOP: return &step->loop.body;
+    case STEP_SCAN: return &step->scan.body;
+    case STEP_BLOCK: return &step->block.body;
+    default: return &none;
+    }
 }
 
 const Poly *step_turns(const Step *step) {
@@ -69,9 +74,13 @@ const Poly *step_turns(const Step *step) {
 }
 
 void step_accesses(Arena *arena, const Step *step, AccessList *list) {
+    const int first = list->count;
     for (int i = 0; i < step_body(step)->count; i++) step_accesses(arena, step_body(step)->items[i], list);
     switch (step->kind) {
     case STEP_LOOP: case STEP_BLOCK: break;
+    case STEP_SCAN: /* seen from outside, it reads and writes all of what its steps do */
+        for (int i = first; i < list->count; i++) list->items[i].at = NULL;
+        break;
     case STEP_STATEMENT: statement_accesses(arena, step->statement, list); break;
     case STEP_GEMM: gemm_accesses(arena, &step->gemm, list); break;
     case STEP_CONV:

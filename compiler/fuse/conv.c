@@ -48,14 +48,16 @@ typedef struct View { Buffer *buffer; int64_t start, distance[MAX_RANK]; } View;
 static bool view_of(Fuse *fuse, const Node *node, View *view) {
     const Index *at[MAX_RANK];
     for (int axis = 0; axis < node->shape.rank; axis++)
-        at[axis] = index_loop(fuse->arena, axis, poly_dim(fuse->arena, node->shape.dim[axis]));
+        at[axis] = index_loop(fuse->arena, fuse->around.depth + axis, poly_dim(fuse->arena, node->shape.dim[axis]));
     const Scalar *value = scalar_at(fuse, node, at);
     if (value->kind != SCALAR_LOAD || !index_affine(value->load.at)) return false;
     if (value->load.buffer->kind == BUFFER_INPUT && value->load.buffer->port->classes > 0) return false; /* integers */
     view->buffer = value->load.buffer;
     if (!poly_constant(value->load.at->constant, &view->start)) return false;
+    for (int depth = 0; depth < fuse->around.depth; depth++) /* in a loop over time: the same in every step */
+        if (!poly_is(index_factor(fuse->arena, value->load.at, depth), 0)) return false;
     for (int axis = 0; axis < node->shape.rank; axis++)
-        if (!poly_constant(index_factor(fuse->arena, value->load.at, axis), &view->distance[axis])) return false;
+        if (!poly_constant(index_factor(fuse->arena, value->load.at, fuse->around.depth + axis), &view->distance[axis])) return false;
     return true;
 }
 
@@ -218,5 +220,5 @@ void lower_conv(Fuse *fuse, const Node *node, const Node *result, int part) {
     else conv.packed = packed_buffer(fuse, &conv);
     Step *step = NEW(fuse->arena, Step);
     *step = (Step){.kind = STEP_CONV, .conv = conv};
-    append_step(fuse, &fuse->program->part[part], step);
+    append_step(fuse, steps_of(fuse, part), step);
 }

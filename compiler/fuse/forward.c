@@ -76,6 +76,7 @@ static void mark_used(Fuse *fuse, const StepList *steps, bool writes) {
 /* Whether a step still does something: statements whose result is neither in memory nor in a register have lost their reader. */
 static bool is_alive(const Step *step) {
     if (step->kind == STEP_LOOP) return step->loop.body.count > 0;
+    if (step->kind == STEP_SCAN) return step->scan.body.count > 0;
     return step->kind != STEP_STATEMENT || step->statement->stored || step->statement->reused;
 }
 
@@ -84,6 +85,7 @@ static void drop_stores(StepList *steps) {
     for (int i = 0; i < steps->count; i++) {
         Step *step = steps->items[i];
         if (step->kind == STEP_LOOP) drop_stores(&step->loop.body);
+        if (step->kind == STEP_SCAN) drop_stores(&step->scan.body);
         if (step->kind == STEP_STATEMENT && step->statement->buffer->kind == BUFFER_TEMPORARY &&
             !step->statement->buffer->used)
             step->statement->stored = false;
@@ -92,14 +94,18 @@ static void drop_stores(StepList *steps) {
     steps->count = kept;
 }
 
-void forward_values(Fuse *fuse) {
+static void forward_steps(Fuse *fuse, const StepList *steps) {
     const StatementList none = {0};
+    for (int i = 0; i < steps->count; i++) {
+        const Step *step = steps->items[i];
+        if (step->kind == STEP_LOOP) forward_body(fuse, &step->loop.body, &none);
+        if (step->kind == STEP_SCAN) forward_steps(fuse, &step->scan.body);
+    }
+}
+
+void forward_values(Fuse *fuse) {
     Program *program = fuse->program;
-    for (int part = 0; part < PART_COUNT; part++)
-        for (int i = 0; i < program->part[part].count; i++) {
-            const Step *step = program->part[part].items[i];
-            if (step->kind == STEP_LOOP) forward_body(fuse, &step->loop.body, &none);
-        }
+    for (int part = 0; part < PART_COUNT; part++) forward_steps(fuse, &program->part[part]);
     for (int part = 0; part < PART_COUNT; part++) mark_used(fuse, &program->part[part], false);
     for (int part = 0; part < PART_COUNT; part++) drop_stores(&program->part[part]);
     for (int part = 0; part < PART_COUNT; part++) mark_used(fuse, &program->part[part], true);

@@ -10,6 +10,8 @@
  * merging and forwarding leave nothing where an update is elementwise. */
 #include "fuse.h"
 
+StepList *steps_of(Fuse *fuse, int part) { return fuse->steps ? fuse->steps : &fuse->program->part[part]; }
+
 static void mark(bool *needed, const Node *node) {
     if (needed[node->id]) return;
     needed[node->id] = true;
@@ -50,7 +52,7 @@ static void lower_stored(Fuse *fuse, int part) {
     for (int i = 0; i < fuse->entry->graph->nodes.count; i++) {
         const Node *node = fuse->entry->graph->nodes.items[i];
         if (!fuse->live[i] || fuse->early[i] != (part == PART_BACKWARD)) continue;
-        if (fuse->stored[i] && node->op != OP_INPUT && node->op != OP_TENSOR) lower_node(fuse, node, part);
+        if (node->op == OP_SCAN || (fuse->stored[i] && node->op != OP_INPUT && node->op != OP_TENSOR)) lower_node(fuse, node, part);
     }
 }
 
@@ -108,6 +110,8 @@ static Program *fuse_entry(Context *context, const Module *module, const Entry *
     Fuse fuse = {.arena = context->arena, .module = module, .entry = entry, .program = NEW(context->arena, Program)};
     *fuse.program = (Program){.entry = entry, .name = name, .stage = stage};
     fuse.stored = arena_alloc(context->arena, (size_t)entry->graph->nodes.count * sizeof *fuse.stored);
+    fuse.start = arena_alloc(context->arena, (size_t)entry->graph->nodes.count * sizeof *fuse.start);
+    fuse.tables = NEW(context->arena, Tables);
     mark_needed(&fuse);
     choose_stored(&fuse);
     lower_stored(&fuse, PART_BACKWARD);

@@ -19,14 +19,27 @@ bool index_affine(const Index *a);                              /* loops only: n
 const Poly *index_factor(Arena *arena, const Index *a, int depth); /* of a loop: how far one turn of it moves; 0 */
 /* Whether two accesses in different turns of the loop `depth` never meet, when the loops around it are in the same turn. */
 bool index_apart(Arena *arena, const Index *a, const Index *b, int depth);
+/* The same, where both walk through the same elements side by side. */
+bool index_abreast(Arena *arena, const Index *a, const Index *b, int depth);
 
 /* ── scalar.c: the values of nodes inside loops ───────────────────────────────────────────── */
 
-typedef struct Domain { int depth; const Poly *extent[MAX_RANK]; } Domain; /* loops around a statement */
+typedef struct Domain { int depth; const Poly *extent[2 * MAX_RANK]; } Domain; /* loops around a statement */
 
 typedef struct NameCount { const char *name; int used; } NameCount;
 
-/* The fusion of one program; arrays are by node. */
+/* What a program and the bodies of its loops share. */
+typedef struct Tables {
+    const Scalar **scalars;  /* equal scalars are one */
+    int scalars_size, scalars_count;
+    NameCount *names;        /* of buffers, and how often each was wanted */
+    int names_size;
+} Tables;
+
+/* A value that lies in another order too. */
+typedef struct Packed { const Node *node; uint8_t order[MAX_RANK]; Buffer *buffer; } Packed;
+
+/* The fusion of one program, or of the body of a loop over time in it; arrays are by node. */
 typedef struct Fuse {
     Arena *arena;
     const Module *module;
@@ -34,10 +47,13 @@ typedef struct Fuse {
     const Entry *entry;
     bool *live, *early;      /* needed at all; needed before the update part */
     Buffer **stored;         /* where its value is kept; NULL: computed where it is used */
-    const Scalar **table;    /* equal scalars are one */
-    int table_size, table_count;
-    NameCount *names;        /* of buffers, and how often each was wanted */
-    int names_size;
+    const Index **start;     /* where in that buffer it begins; NULL: at the beginning */
+    LIST(Packed) packed;
+    Tables *tables;
+    struct Fuse *outer;      /* of the body of a loop: what is around it, the loop as a node of that, and its steps */
+    const Node *scan;
+    StepList *steps;
+    Domain around;           /* the loops over time that it is in */
 } Fuse;
 
 const Scalar *scalar_unique(Fuse *fuse, const Scalar *scalar);
@@ -53,16 +69,20 @@ int scalar_divisions(const Scalar *scalar); /* how many its addresses need */
 /* ── store.c: what is kept in memory, and what is computed where it is used ───────────────── */
 
 void choose_stored(Fuse *fuse);
+Buffer *store_node(Fuse *fuse, const Node *node);                       /* a buffer of its own, where it has none yet */
 Buffer *buffer_new(Fuse *fuse, BufferKind kind, const char *name, const Shape *shape);
 Buffer *buffer_of_node(Fuse *fuse, BufferKind kind, const Node *node);  /* named after the node */
 Buffer *buffer_of_gradient(Fuse *fuse, int k);                        /* named after the parameter */
 Buffer *buffer_of_tensor(Fuse *fuse, const Tensor *tensor);
 
+StepList *steps_of(Fuse *fuse, int part);    /* where steps are appended */
+
 /* ── lower.c: stored nodes → statements in loops ──────────────────────────────────────────── */
 
 void lower_node(Fuse *fuse, const Node *node, int part);
 void lower_copy(Fuse *fuse, Buffer *buffer, const Node *node, int part);   /* buffer = node */
-Buffer *lower_packed(Fuse *fuse, const Node *node, const uint8_t *order, int part); /* a new buffer with its axes reordered */
+void lower_element(Fuse *fuse, Buffer *sequence, const Index *start, const Node *node, int part); /* = node, from `start` on */
+Buffer *lower_packed(Fuse *fuse, const Node *node, const uint8_t *order, int part); /* a buffer with its axes reordered */
 
 /* ── gemm.c: contractions → matrix products ────────────────────────────────────────────── */
 
@@ -75,6 +95,12 @@ const Node *conv_operand(const Node *node);  /* what is stored so that the opera
 /* The convolution whose result `node` is, transposed to the order of kernels, when nothing else uses it; else NULL. */
 const Node *conv_transposed(const Fuse *fuse, const Node *node);
 void lower_conv(Fuse *fuse, const Node *conv, const Node *result, int part); /* `result`: the convolution, or its transposition */
+
+/* ── scan.c: loops over time ──────────────────────────────────────────────────────────────── */
+
+void lower_scan(Fuse *fuse, const Node *scan, int part);
+const Scalar *slot_at(Fuse *fuse, const Node *slot, const Index *const *at); /* the value of a loop's operand in this step */
+Buffer *part_buffer(const Fuse *fuse, const Node *scan, int part);           /* NULL where nobody reads the part */
 
 /* ── merge.c: loops that can share their turns ────────────────────────────────────────────── */
 

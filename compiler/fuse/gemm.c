@@ -31,8 +31,29 @@ static void add_free(Fuse *fuse, Axes *axes, const Node *operand, int side) {
         if (axes->loop_of[side][axis] < 0) axes->loop_of[side][axis] = add_loop(fuse, axes, operand->shape.dim[axis]);
 }
 
+/* How many elements an operand has, up to what is known only at run time; contracted axes are in both. */
+static int64_t known_size(const Node *operand) {
+    int64_t size = 1;
+    for (int axis = 0; axis < operand->shape.rank; axis++)
+        if (dim_is_const(operand->shape.dim[axis])) size *= operand->shape.dim[axis].base;
+    return size;
+}
+
+/* The contracted axes in the order in which the larger operand has them: so that it is read in place. */
+static DotAxes ordered(const Node *node) {
+    DotAxes dot = node->attr.dot;
+    uint8_t *by = known_size(node->in[0]) > known_size(node->in[1]) ? dot.a_contract : dot.b_contract;
+    for (int i = 1; i < dot.contract; i++)
+        for (int k = i; k > 0 && by[k] < by[k - 1]; k--) {
+            const uint8_t a = dot.a_contract[k], b = dot.b_contract[k];
+            dot.a_contract[k] = dot.a_contract[k - 1], dot.b_contract[k] = dot.b_contract[k - 1];
+            dot.a_contract[k - 1] = a, dot.b_contract[k - 1] = b;
+        }
+    return dot;
+}
+
 static Axes gemm_axes(Fuse *fuse, const Node *node) {
-    const DotAxes *dot = &node->attr.dot;
+    const DotAxes axes_of = ordered(node), *dot = &axes_of;
     const Node *a = node->in[0], *b = node->in[1];
     Axes axes = {0};
     for (int axis = 0; axis < MAX_RANK; axis++) axes.loop_of[SIDE_A][axis] = axes.loop_of[SIDE_B][axis] = -1;
@@ -58,7 +79,7 @@ static const Poly *distance(Fuse *fuse, const Axes *axes, const Index *at, int f
     const Poly *outer = NULL, *result = poly_const(fuse->arena, 0);
     for (int loop = last - 1; loop >= first; loop--) {
         if (poly_is(axes->extent[loop], 1)) continue;
-        const Poly *factor = index_factor(fuse->arena, at, loop);
+        const Poly *factor = index_factor(fuse->arena, at, fuse->around.depth + loop);
         if (outer == NULL) result = factor;
         else if (!poly_equal(factor, outer)) return NULL;
         outer = poly_mul(fuse->arena, factor, axes->extent[loop]);
@@ -89,7 +110,7 @@ static bool in_place(Fuse *fuse, const Axes *axes, const Node *node, int side, O
               last = side == SIDE_A ? axes->columns : axes->contracted;
     for (int axis = 0; axis < node->shape.rank; axis++) {
         const int loop = axes->loop_of[side][axis];
-        at[axis] = index_loop(fuse->arena, loop, axes->extent[loop]);
+        at[axis] = index_loop(fuse->arena, fuse->around.depth + loop, axes->extent[loop]);
     }
     const Scalar *value = scalar_at(fuse, node, at);
     if (value->kind != SCALAR_LOAD || !index_affine(value->load.at)) return false;
@@ -100,18 +121,26 @@ static bool in_place(Fuse *fuse, const Axes *axes, const Node *node, int side, O
     return readable(operand, poly_is(extent_of(fuse, axes, first, last), 1));
 }
 
-/* Batch axes first, then the free ones, then the contracted: all evenly apart. */
-static Operand packed(Fuse *fuse, const Axes *axes, const Node *node, int side, int part) {
-    uint8_t order[MAX_RANK];
+static int add_axes(const Axes *axes, const Node *node, int side, int first, int last, uint8_t *order) {
     int count = 0;
-    for (int loop = 0; loop < axes->count; loop++)
+    for (int loop = first; loop < last; loop++)
         for (int axis = 0; axis < node->shape.rank; axis++)
             if (axes->loop_of[side][axis] == loop) order[count++] = (uint8_t)axis;
+    return count;
+}
+
+/* Row by row, a[m][k] and b[k][n], behind the batch axes: all evenly apart. */
+static Operand packed(Fuse *fuse, const Axes *axes, const Node *node, int side, int part) {
+    uint8_t order[MAX_RANK];
+    int count = add_axes(axes, node, side, 0, axes->rows, order);
+    if (side == SIDE_B) count += add_axes(axes, node, side, axes->contracted, axes->count, order + count);
+    count += add_axes(axes, node, side, axes->rows, axes->contracted, order + count);
+    if (side == SIDE_A) count += add_axes(axes, node, side, axes->contracted, axes->count, order + count);
     Buffer *buffer = lower_packed(fuse, node, order, part);
     const Index *at[MAX_RANK];
     for (int i = 0; i < count; i++) {
         const int loop = axes->loop_of[side][order[i]];
-        at[i] = index_loop(fuse->arena, loop, axes->extent[loop]);
+        at[i] = index_loop(fuse->arena, fuse->around.depth + loop, axes->extent[loop]);
     }
     const Index *address = index_address(fuse->arena, &buffer->shape, at);
     const int first = side == SIDE_A ? axes->rows : axes->columns,
@@ -130,19 +159,20 @@ static Operand operand(Fuse *fuse, const Axes *axes, const Node *node, int side,
 /* Where an operand starts: its place without the loops inside the product. */
 static const Index *start_of(Fuse *fuse, const Axes *axes, const Index *at) {
     const Index *start = index_const(fuse->arena, at->constant);
-    for (int loop = 0; loop < axes->rows; loop++) {
-        const Index *turn = index_loop(fuse->arena, loop, axes->extent[loop]);
-        start = index_add(fuse->arena, start, index_mul(fuse->arena, turn, index_factor(fuse->arena, at, loop)));
+    for (int depth = 0; depth < fuse->around.depth + axes->rows; depth++) {
+        const int loop = depth - fuse->around.depth;
+        const Index *turn = index_loop(fuse->arena, depth, loop < 0 ? fuse->around.extent[depth] : axes->extent[loop]);
+        start = index_add(fuse->arena, start, index_mul(fuse->arena, turn, index_factor(fuse->arena, at, depth)));
     }
     return start;
 }
 
 /* The same for the result, which is packed. */
-static const Index *result_start(Fuse *fuse, const Axes *axes) {
-    const Index *start = index_const(fuse->arena, poly_const(fuse->arena, 0));
+static const Index *result_start(Fuse *fuse, const Axes *axes, const Index *start) {
     const Poly *size = extent_of(fuse, axes, axes->rows, axes->contracted);
+    if (start == NULL) start = index_const(fuse->arena, poly_const(fuse->arena, 0));
     for (int loop = axes->rows - 1; loop >= 0; loop--) {
-        const Index *turn = index_loop(fuse->arena, loop, axes->extent[loop]);
+        const Index *turn = index_loop(fuse->arena, fuse->around.depth + loop, axes->extent[loop]);
         start = index_add(fuse->arena, start, index_mul(fuse->arena, turn, size));
         size = poly_mul(fuse->arena, size, axes->extent[loop]);
     }
@@ -160,7 +190,7 @@ void lower_gemm(Fuse *fuse, const Node *node, int part) {
                         .c = fuse->stored[node->id],
                         .a_at = start_of(fuse, &axes, a.at),
                         .b_at = start_of(fuse, &axes, b.at),
-                        .c_at = result_start(fuse, &axes),
+                        .c_at = result_start(fuse, &axes, fuse->start[node->id]),
                         .m = extent_of(fuse, &axes, axes.rows, axes.columns),
                         .n = extent_of(fuse, &axes, axes.columns, axes.contracted),
                         .k = extent_of(fuse, &axes, axes.contracted, axes.count),
@@ -168,8 +198,9 @@ void lower_gemm(Fuse *fuse, const Node *node, int part) {
                         .a_k = a.contracted,
                         .b_k = b.contracted,
                         .b_n = b.free,
+                        .depth = fuse->around.depth,
                         .loops = axes.rows,
                         .node = node};
     for (int loop = 0; loop < axes.rows; loop++) step->gemm.extent[loop] = axes.extent[loop];
-    append_step(fuse, &fuse->program->part[part], step);
+    append_step(fuse, steps_of(fuse, part), step);
 }

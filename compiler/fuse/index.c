@@ -201,14 +201,35 @@ static const Index *index_inside(Arena *arena, const Index *a, int depth) {
     return inside;
 }
 
-/* Both move by the same distance in a turn, and what the inner loops add stays below that distance: two turns never meet.
- * Outer loops are in the same turn for both, so they must move both alike. */
-bool index_apart(Arena *arena, const Index *a, const Index *b, int depth) {
+static const Poly *minus(Arena *arena, const Poly *a, const Poly *b) { return poly_add(arena, a, poly_scale(arena, b, -1)); }
+
+/* One covers nothing that the other does, in all turns of the loops from `depth` inwards: the parts of a concatenation. */
+static bool index_disjoint(Arena *arena, const Index *a, const Index *b, int depth) {
+    const Poly *low_a, *high_a, *low_b, *high_b, *one = poly_const(arena, 1);
+    if (!index_range(arena, index_inside(arena, a, depth - 1), &low_a, &high_a) ||
+        !index_range(arena, index_inside(arena, b, depth - 1), &low_b, &high_b))
+        return false;
+    return poly_nonnegative(arena, minus(arena, minus(arena, low_b, high_a), one)) ||
+           poly_nonnegative(arena, minus(arena, minus(arena, low_a, high_b), one));
+}
+
+/* Outer loops are in the same turn for both, so they must move both alike. */
+static bool outer_alike(Arena *arena, const Index *a, const Index *b, int depth) {
     if (!index_affine(a) || !index_affine(b)) return false;
     for (int outer = 0; outer < depth; outer++)
         if (!poly_equal(index_factor(arena, a, outer), index_factor(arena, b, outer))) return false;
+    return true;
+}
+
+/* Both move by the same distance in a turn, and what the inner loops add stays below that distance. */
+bool index_abreast(Arena *arena, const Index *a, const Index *b, int depth) {
+    if (!outer_alike(arena, a, b, depth)) return false;
     const Poly *turn = index_factor(arena, a, depth);
     return poly_equal(turn, index_factor(arena, b, depth)) && !poly_is(turn, 0) &&
            index_within(arena, index_inside(arena, a, depth), turn) &&
            index_within(arena, index_inside(arena, b, depth), turn);
+}
+
+bool index_apart(Arena *arena, const Index *a, const Index *b, int depth) {
+    return index_abreast(arena, a, b, depth) || (outer_alike(arena, a, b, depth) && index_disjoint(arena, a, b, depth));
 }

@@ -5,12 +5,16 @@
  * examples and about their elements can meet in it. */
 #include "fuse.h"
 
+#include <string.h>
+
 /* What to compute into a buffer: `source` over all its axes. */
 typedef struct Task {
     StatementKind kind;
     const Node *source;
     bool compute;               /* even if the source itself is stored */
     Buffer *buffer;
+    const Index *start;         /* where in the buffer; NULL: at its beginning */
+    const Shape *shape;         /* of what is computed: of the buffer, or a part of it */
     const Node *node;           /* what the statement is named after */
     uint8_t order[MAX_RANK];    /* the axes of the source from the outermost loop to the innermost */
     uint32_t reduced;           /* axes of the source that the buffer does not have */
@@ -29,7 +33,7 @@ static const Poly *source_extent(const Fuse *fuse, const Task *task, int k) {
 
 static Loops make_loops(const Fuse *fuse, const Task *task, uint32_t joined) {
     Arena *arena = fuse->arena;
-    Loops loops = {0};
+    Loops loops = {.domain = fuse->around};
     for (int k = 0, end; k < task->source->shape.rank; k = end) {
         const Poly *extent[MAX_RANK], *total = poly_const(arena, 1);
         const Index *at[MAX_RANK];
@@ -48,13 +52,14 @@ static Loops make_loops(const Fuse *fuse, const Task *task, uint32_t joined) {
 
 static const Index *target_address(Fuse *fuse, const Task *task, const Index *const *at) {
     Arena *arena = fuse->arena;
-    const Shape *shape = &task->buffer->shape;
+    const Shape *shape = task->shape;
     const Index *target[MAX_RANK];
     for (int axis = 0; axis < shape->rank; axis++) target[axis] = at[task->target[axis]];
     if (task->shifted >= 0)
         target[task->shifted] = index_add(arena, target[task->shifted], index_const(arena, task->shift));
     if (task->row) target[0] = index_value(arena, scalar_at(fuse, task->row, at), poly_dim(arena, shape->dim[0]));
-    return index_address(arena, shape, target);
+    const Index *address = index_address(arena, shape, target);
+    return task->start ? index_add(arena, task->start, address) : address;
 }
 
 static const Scalar *task_value(Fuse *fuse, const Task *task, const Index *const *at) {
@@ -97,18 +102,27 @@ static void lower(Fuse *fuse, const Task *task, int part) {
                              .buffer = task->buffer,
                              .node = task->node,
                              .stored = true};
-    if (task->kind == STATEMENT_SCATTER) statement->reduced = (1u << loops.domain.depth) - 1;
+    if (task->kind == STATEMENT_SCATTER) statement->reduced = (1u << loops.domain.depth) - (1u << fuse->around.depth);
     else if (loops.reduced == 0) statement->kind = STATEMENT_STORE;
     statement->at = target_address(fuse, task, loops.at);
     statement->value = task->kind == STATEMENT_ARGMAX && loops.reduced == 0
                            ? scalar_unique(fuse, &(Scalar){.kind = SCALAR_NUMBER})
                            : task_value(fuse, task, loops.at);
-    merge_statement(fuse, &fuse->program->part[part], statement, &loops.domain);
+    merge_statement(fuse, steps_of(fuse, part), statement, &loops.domain);
 }
 
 static Task task_for(const Node *source, Buffer *buffer) {
-    Task task = {.kind = STATEMENT_STORE, .source = source, .buffer = buffer, .node = source, .shifted = -1};
+    Task task = {.kind = STATEMENT_STORE, .source = source, .buffer = buffer, .shape = &buffer->shape, .node = source, .shifted = -1};
     for (int axis = 0; axis < source->shape.rank; axis++) task.order[axis] = task.target[axis] = (uint8_t)axis;
+    return task;
+}
+
+/* Into the place where `node` is stored. */
+static Task task_into(const Fuse *fuse, const Node *source, const Node *node) {
+    Task task = task_for(source, fuse->stored[node->id]);
+    task.start = fuse->start[node->id];
+    task.shape = &node->shape;
+    task.node = node;
     return task;
 }
 
@@ -117,22 +131,40 @@ void lower_copy(Fuse *fuse, Buffer *buffer, const Node *node, int part) {
     lower(fuse, &task, part);
 }
 
+void lower_element(Fuse *fuse, Buffer *sequence, const Index *start, const Node *node, int part) {
+    Task task = task_for(node, sequence);
+    task.start = start;
+    task.shape = &node->shape;
+    lower(fuse, &task, part);
+}
+
+static Buffer *known_packed(const Fuse *fuse, const Node *node, const uint8_t *order) {
+    for (int i = 0; i < fuse->packed.count; i++)
+        if (fuse->packed.items[i].node == node && memcmp(fuse->packed.items[i].order, order, (size_t)node->shape.rank) == 0)
+            return fuse->packed.items[i].buffer;
+    return NULL;
+}
+
 Buffer *lower_packed(Fuse *fuse, const Node *node, const uint8_t *order, int part) {
     Shape shape = {.rank = node->shape.rank};
+    Packed packed = {.node = node, .buffer = known_packed(fuse, node, order)};
+    if (packed.buffer) return packed.buffer;
     for (int axis = 0; axis < shape.rank; axis++) shape.dim[axis] = node->shape.dim[order[axis]];
-    Task task = task_for(node, buffer_new(fuse, BUFFER_TEMPORARY, "packed", &shape));
+    packed.buffer = buffer_new(fuse, BUFFER_TEMPORARY, "packed", &shape);
+    Task task = task_for(node, packed.buffer);
     for (int axis = 0; axis < shape.rank; axis++) task.order[axis] = task.target[axis] = order[axis];
     lower(fuse, &task, part);
-    return task.buffer;
+    memcpy(packed.order, order, (size_t)shape.rank);
+    LIST_PUSH(fuse->arena, &fuse->packed, packed);
+    return packed.buffer;
 }
 
 static void lower_reduction(Fuse *fuse, const Node *node, int part) {
     const Node *in = node->in[0];
-    Task task = task_for(in, fuse->stored[node->id]);
+    Task task = task_into(fuse, in, node);
     int kept = 0, loops = 0;
     task.kind = node->op == OP_SUM ? STATEMENT_SUM : node->op == OP_MAX ? STATEMENT_MAX : STATEMENT_ARGMAX;
     task.reduced = node->op == OP_ARGMAX ? 1u << node->attr.axis : node->attr.axes;
-    task.node = node;
     for (int axis = 0; axis < in->shape.rank; axis++)
         if (!(task.reduced >> axis & 1)) task.target[kept++] = (uint8_t)axis;
     if (node->op == OP_ARGMAX) { /* its loop is the innermost: the best value so far stays in a register */
@@ -144,9 +176,8 @@ static void lower_reduction(Fuse *fuse, const Node *node, int part) {
 
 static void lower_scatter(Fuse *fuse, const Node *node, int part) {
     const Node *index = node->in[0], *updates = node->in[1];
-    Task task = task_for(updates, fuse->stored[node->id]);
+    Task task = task_into(fuse, updates, node);
     task.kind = STATEMENT_SCATTER;
-    task.node = node;
     task.row = index;
     task.target[0] = 0;
     for (int axis = 1; axis < node->shape.rank; axis++) task.target[axis] = (uint8_t)(index->shape.rank + axis - 1);
@@ -157,8 +188,7 @@ static void lower_scatter(Fuse *fuse, const Node *node, int part) {
 static void lower_concat(Fuse *fuse, const Node *node, int part) {
     const Poly *start = poly_const(fuse->arena, 0);
     for (int i = 0; i < node->arity; i++) {
-        Task task = task_for(node->in[i], fuse->stored[node->id]);
-        task.node = node;
+        Task task = task_into(fuse, node->in[i], node);
         task.shifted = node->attr.axis;
         task.shift = start;
         lower(fuse, &task, part);
@@ -169,7 +199,7 @@ static void lower_concat(Fuse *fuse, const Node *node, int part) {
 static void lower_draw(Fuse *fuse, const Node *node, int part) {
     Step *step = NEW(fuse->arena, Step);
     *step = (Step){.kind = STEP_DRAW, .draw = {.buffer = fuse->stored[node->id], .node = node}};
-    append_step(fuse, &fuse->program->part[part], step);
+    append_step(fuse, steps_of(fuse, part), step);
 }
 
 void lower_node(Fuse *fuse, const Node *node, int part) {
@@ -184,9 +214,11 @@ void lower_node(Fuse *fuse, const Node *node, int part) {
     case OP_SUM: case OP_MAX: case OP_ARGMAX: lower_reduction(fuse, node, part); return;
     case OP_SCATTER_ADD: lower_scatter(fuse, node, part); return;
     case OP_CONCAT: lower_concat(fuse, node, part); return;
+    case OP_SCAN: lower_scan(fuse, node, part); return;
+    case OP_SLOT: case OP_PART: return; /* the loop writes them */
     default: break;
     }
-    Task task = task_for(node, fuse->stored[node->id]);
+    Task task = task_into(fuse, node, node);
     task.compute = true;
     lower(fuse, &task, part);
 }

@@ -28,7 +28,7 @@ bool turns_meet(Arena *arena, const AccessList *loop, const AccessList *added, i
     for (int i = 0; i < loop->count; i++)
         for (int j = 0; j < added->count; j++) {
             const Access *a = &loop->items[i], *b = &added->items[j];
-            if (a->buffer == b->buffer && a->at && b->at && index_apart(arena, a->at, b->at, depth)) return true;
+            if (a->buffer == b->buffer && a->at && b->at && index_abreast(arena, a->at, b->at, depth)) return true;
         }
     return false;
 }
@@ -57,17 +57,17 @@ static void insert_step(Arena *arena, StepList *steps, int at, Step *step) {
 static void merge_at(Fuse *fuse, StepList *steps, Statement *statement, const Domain *domain, const AccessList *added,
                      int depth) {
     int at = steps->count;
-    for (int i = steps->count - 1; i >= 0 && (depth == 0 || depth < domain->depth); i--) {
+    for (int i = steps->count - 1; i >= 0 && (depth == fuse->around.depth || depth < domain->depth); i--) {
         Step *step = steps->items[i];
         if (step->kind == STEP_LOOP && depth < domain->depth && poly_equal(step->loop.extent, domain->extent[depth]) &&
             can_share_turns(fuse->arena, &step->accesses, added, depth) &&
-            turns_meet(fuse->arena, &step->accesses, added, depth)) {
+            (fuse->scan || turns_meet(fuse->arena, &step->accesses, added, depth))) {
             add_accesses(fuse->arena, step, added);
             merge_at(fuse, &step->loop.body, statement, domain, added, depth + 1);
             return;
         }
         if (accesses_conflict(&step->accesses, added)) break;
-        if (domain->depth == 0) at = i;
+        if (domain->depth == fuse->around.depth) at = i;
     }
     insert_step(fuse->arena, steps, at, nest(fuse->arena, statement, domain, added, depth));
 }
@@ -75,7 +75,7 @@ static void merge_at(Fuse *fuse, StepList *steps, Statement *statement, const Do
 void merge_statement(Fuse *fuse, StepList *steps, Statement *statement, const Domain *domain) {
     AccessList added = {0};
     statement_accesses(fuse->arena, statement, &added);
-    merge_at(fuse, steps, statement, domain, &added, 0);
+    merge_at(fuse, steps, statement, domain, &added, fuse->around.depth);
 }
 
 void append_step(Fuse *fuse, StepList *steps, Step *step) {

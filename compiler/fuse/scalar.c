@@ -67,12 +67,12 @@ static void table_put(const Scalar **table, int size, const Scalar *scalar) {
 }
 
 static void table_grow(Fuse *fuse) {
-    const int size = fuse->table_size ? 2 * fuse->table_size : 256;
+    const int size = fuse->tables->scalars_size ? 2 * fuse->tables->scalars_size : 256;
     const Scalar **table = arena_alloc(fuse->arena, (size_t)size * sizeof *table);
-    for (int i = 0; i < fuse->table_size; i++)
-        if (fuse->table[i]) table_put(table, size, fuse->table[i]);
-    fuse->table = table;
-    fuse->table_size = size;
+    for (int i = 0; i < fuse->tables->scalars_size; i++)
+        if (fuse->tables->scalars[i]) table_put(table, size, fuse->tables->scalars[i]);
+    fuse->tables->scalars = table;
+    fuse->tables->scalars_size = size;
 }
 
 static int deeper(int a, int b) { return a > b ? a : b; }
@@ -93,15 +93,15 @@ static int scalar_depth(const Scalar *s) {
 }
 
 const Scalar *scalar_unique(Fuse *fuse, const Scalar *scalar) {
-    if (2 * fuse->table_count >= fuse->table_size) table_grow(fuse);
-    const size_t mask = (size_t)(fuse->table_size - 1);
-    for (size_t at = scalar_hash(scalar) & mask; fuse->table[at]; at = (at + 1) & mask)
-        if (scalar_equal(fuse->table[at], scalar)) return fuse->table[at];
+    if (2 * fuse->tables->scalars_count >= fuse->tables->scalars_size) table_grow(fuse);
+    const size_t mask = (size_t)(fuse->tables->scalars_size - 1);
+    for (size_t at = scalar_hash(scalar) & mask; fuse->tables->scalars[at]; at = (at + 1) & mask)
+        if (scalar_equal(fuse->tables->scalars[at], scalar)) return fuse->tables->scalars[at];
     Scalar *kept = NEW(fuse->arena, Scalar);
     *kept = *scalar;
     kept->depth = scalar_depth(kept);
-    table_put(fuse->table, fuse->table_size, kept);
-    fuse->table_count++;
+    table_put(fuse->tables->scalars, fuse->tables->scalars_size, kept);
+    fuse->tables->scalars_count++;
     return kept;
 }
 
@@ -275,8 +275,9 @@ const Scalar *scalar_compute(Fuse *fuse, const Node *node, const Index *const *a
 
 const Scalar *scalar_at(Fuse *fuse, const Node *node, const Index *const *at) {
     Buffer *buffer = fuse->stored[node->id];
-    if (buffer == NULL) return scalar_compute(fuse, node, at);
-    return scalar_load(fuse, buffer, index_address(fuse->arena, &node->shape, at), node);
+    if (buffer == NULL) return node->op == OP_SLOT ? slot_at(fuse, node, at) : scalar_compute(fuse, node, at);
+    const Index *address = index_address(fuse->arena, &node->shape, at), *start = fuse->start[node->id];
+    return scalar_load(fuse, buffer, start ? index_add(fuse->arena, start, address) : address, node);
 }
 
 /* ── how many divisions an expression's addresses need ────────────────────────────────────── */

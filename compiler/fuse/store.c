@@ -48,15 +48,15 @@ static NameCount *name_slot(NameCount *table, int size, const char *name) {
 }
 
 static NameCount *count_name(Fuse *fuse, const char *name) {
-    if (2 * fuse->program->buffers.count >= fuse->names_size) {
-        const int size = fuse->names_size ? 2 * fuse->names_size : 256;
+    if (2 * fuse->program->buffers.count >= fuse->tables->names_size) {
+        const int size = fuse->tables->names_size ? 2 * fuse->tables->names_size : 256;
         NameCount *table = arena_alloc(fuse->arena, (size_t)size * sizeof *table);
-        for (int i = 0; i < fuse->names_size; i++)
-            if (fuse->names[i].name) *name_slot(table, size, fuse->names[i].name) = fuse->names[i];
-        fuse->names = table;
-        fuse->names_size = size;
+        for (int i = 0; i < fuse->tables->names_size; i++)
+            if (fuse->tables->names[i].name) *name_slot(table, size, fuse->tables->names[i].name) = fuse->tables->names[i];
+        fuse->tables->names = table;
+        fuse->tables->names_size = size;
     }
-    return name_slot(fuse->names, fuse->names_size, name);
+    return name_slot(fuse->tables->names, fuse->tables->names_size, name);
 }
 
 static bool name_clashes(const Fuse *fuse, const char *name) {
@@ -128,8 +128,14 @@ static Buffer *buffer_of_input(Fuse *fuse, const Port *port) {
 
 /* ── what must be stored ──────────────────────────────────────────────────────────────────── */
 
-static void store(Fuse *fuse, const Node *node) {
+Buffer *store_node(Fuse *fuse, const Node *node) {
     if (fuse->stored[node->id] == NULL) fuse->stored[node->id] = buffer_of_node(fuse, BUFFER_TEMPORARY, node);
+    return fuse->stored[node->id];
+}
+
+/* What is read in place: of a body's operand, that of the loop. */
+static void store(Fuse *fuse, const Node *node) {
+    if (node->op != OP_SLOT) store_node(fuse, node);
 }
 
 /* Every input has a buffer, read or not: it is a parameter of the function. */
@@ -215,6 +221,15 @@ static bool is_transposed(const Fuse *fuse, const Node *conv) {
     return false;
 }
 
+/* A loop reads its operands in every step; first values once. */
+static void store_operands(Fuse *fuse, const Node *scan) {
+    for (int i = scan->attr.scan.body->carried; i < scan->arity; i++) {
+        const Node *operand = gemm_operand(scan->in[i]);
+        double value;
+        if (!node_is_uniform(operand, &value)) store(fuse, operand);
+    }
+}
+
 static void store_kinds(Fuse *fuse) {
     for (int i = 0; i < fuse->entry->graph->nodes.count; i++) {
         const Node *node = fuse->entry->graph->nodes.items[i];
@@ -227,6 +242,8 @@ static void store_kinds(Fuse *fuse) {
             store(fuse, conv_operand(node->in[0]));
             store(fuse, conv_operand(node->in[1]));
         }
+        if (node->op == OP_SCAN) store_operands(fuse, node);
+        if (node->op == OP_PART) store(fuse, node);
         if (conv_transposed(fuse, node)) store(fuse, node);
         if ((op_info[node->op].class == CLASS_CONTRACTION && !is_transposed(fuse, node)) || node->op == OP_RAND ||
             node->op == OP_SCATTER_ADD || op_info[node->op].class == CLASS_REDUCTION)
@@ -261,6 +278,8 @@ static void count_uses(const Fuse *fuse, int *uses, bool *repeated) {
         }
     }
     for (int i = 0; i < fuse->entry->roots.count; i++) uses[fuse->entry->roots.items[i].value->id]++;
+    for (int i = 0; fuse->scan && i < fuse->scan->attr.scan.body->collected.count; i++)
+        uses[fuse->scan->attr.scan.body->collected.items[i]->id]++;
 }
 
 static void store_costly(Fuse *fuse) {
@@ -271,7 +290,7 @@ static void store_costly(Fuse *fuse) {
     count_uses(fuse, uses, repeated);
     for (int i = 0; i < count; i++) {
         const Node *node = fuse->entry->graph->nodes.items[i];
-        if (!fuse->live[i] || fuse->stored[i]) continue;
+        if (!fuse->live[i] || fuse->stored[i] || node->op == OP_SCAN || node->op == OP_SLOT) continue;
         cost[i] = cost_of_op(node);
         for (int k = 0; k < node->arity; k++) cost[i] += cost[node->in[k]->id];
         if (is_movement(node) || cost[i] <= CHEAP || (uses[i] < 2 && !repeated[i])) continue;

@@ -258,6 +258,36 @@ static Node *dot_of_expand(Simplifier *s, Node *a, Node *b, const DotAxes *axes,
     return simple_expand(s, product, &whole->shape, fresh);
 }
 
+static int64_t known_size(const Node *x) {
+    int64_t size = 1;
+    for (int i = 0; i < x->shape.rank; i++)
+        if (dim_is_const(x->shape.dim[i])) size *= x->shape.dim[i].base;
+    return size;
+}
+
+/* A transposed operand whose free axes change their order: where the product is smaller, that is transposed in its place. */
+static Node *dot_of_permute(Simplifier *s, Node *a, Node *b, const DotAxes *axes, bool first) {
+    Node *x = first ? a : b, *whole = graph_dot(s->graph, a, b, axes);
+    if (!is(x, OP_PERMUTE) || known_size(whole) >= known_size(x)) return NULL;
+    DotAxes inner = *axes;
+    uint8_t *batch = first ? inner.a_batch : inner.b_batch, *contract = first ? inner.a_contract : inner.b_contract;
+    const uint32_t bound = mask_of(batch, axes->batch) | mask_of(contract, axes->contract);
+    const int free = axes->batch + (first ? 0 : a->shape.rank - axes->batch - axes->contract);
+    uint8_t order[MAX_RANK] = { 0 };
+    int place = free;
+    for (int i = 0; i < whole->shape.rank; i++) order[i] = (uint8_t)i;
+    for (int i = 0; i < x->shape.rank; i++) { /* free axes of the operand come in the order of what it transposes */
+        if (bound >> i & 1) continue;
+        int before = 0;
+        for (int j = 0; j < x->shape.rank; j++)
+            before += !(bound >> j & 1) && x->attr.order[j] < x->attr.order[i];
+        order[place++] = (uint8_t)(free + before);
+    }
+    for (int i = 0; i < axes->batch; i++) batch[i] = x->attr.order[batch[i]];
+    for (int i = 0; i < axes->contract; i++) contract[i] = x->attr.order[contract[i]];
+    return simple_permute(s, simple_dot(s, first ? x->in[0] : a, first ? b : x->in[0], &inner), order);
+}
+
 Node *simple_dot(Simplifier *s, Node *a, Node *b, const DotAxes *axes) {
     DotAxes simple = *axes;
     Operand left = { a, simple.a_batch, simple.a_contract }, right = { b, simple.b_batch, simple.b_contract };
@@ -270,6 +300,8 @@ Node *simple_dot(Simplifier *s, Node *a, Node *b, const DotAxes *axes) {
     }
     Node *repeated = dot_of_expand(s, a, b, &simple, true);
     if (!repeated) repeated = dot_of_expand(s, a, b, &simple, false);
+    if (!repeated) repeated = dot_of_permute(s, a, b, &simple, true);
+    if (!repeated) repeated = dot_of_permute(s, a, b, &simple, false);
     return repeated ? repeated : graph_dot(s->graph, a, b, &simple);
 }
 

@@ -16,9 +16,22 @@ static const double anything = 1e9;
 
 typedef struct Analysis {
     Graph *graph;
-    Node **bound;            /* by id */
+    Node **bound;            /* by id, of the first `count` nodes */
+    int count;
     Tensor *const *errors;
 } Analysis;
+
+static void know_bound(Analysis *analysis, const Node *node, Node *bound) {
+    while (node->id >= analysis->count) {
+        const int count = 2 * (node->id + 1);
+        Node **grown = arena_alloc(analysis->graph->arena, sizeof *grown * (size_t)count);
+        for (int i = 0; i < analysis->count; i++)
+            grown[i] = analysis->bound[i];
+        analysis->bound = grown;
+        analysis->count = count;
+    }
+    analysis->bound[node->id] = bound;
+}
 
 /* ── Short names ──────────────────────────────────────────────────────────────────────────── */
 
@@ -223,6 +236,55 @@ static Node *bound_moved(Analysis *analysis, const Node *node) {
     return graph_copy_node(analysis->graph, node, in);
 }
 
+static Node *bound_of(Analysis *analysis, Node *node);
+
+/* A step and its errors, in the graph around; slots stand for both. */
+static Node **write_step(Analysis *analysis, const Node *scan, Loop *loop) {
+    Graph *g = analysis->graph;
+    const Body *body = scan->attr.scan.body;
+    Node **operand = arena_alloc(g->arena, sizeof *operand * (size_t)(scan->arity + 1));
+    Node **written = arena_alloc(g->arena, sizeof *written * (size_t)(body->graph->nodes.count + 1));
+    for (int i = 0; i < scan->arity; i++) {
+        Node *value = scan->in[i], *bound = analysis->bound[value->id];
+        const bool carried = i < body->carried, scanned = !carried && i < body->carried + body->scanned;
+        operand[i] = carried ? loop_carry(g, loop, value) : scanned ? loop_element(g, loop, value) : value;
+        bound = carried ? loop_carry(g, loop, bound) : scanned ? loop_element(g, loop, bound) : bound;
+        know_bound(analysis, operand[i], bound);
+    }
+    for (int id = 0; id < body->graph->nodes.count; id++) {
+        const Node *node = body->graph->nodes.items[id];
+        Node **in = arena_alloc(g->arena, sizeof *in * (size_t)(node->arity + 1));
+        for (int i = 0; i < node->arity; i++)
+            in[i] = written[node->in[i]->id];
+        written[id] = node->op == OP_SLOT ? operand[node->attr.slot.index] : graph_copy_node(g, node, in);
+        if (node->op != OP_SLOT)
+            know_bound(analysis, written[id], bound_of(analysis, written[id]));
+    }
+    return written;
+}
+
+/* A loop that carries each value with its error, and collects errors. */
+static Node *bound_scan(Analysis *analysis, const Node *scan) {
+    Graph *g = analysis->graph;
+    const Body *body = scan->attr.scan.body;
+    Loop loop = loop_open(g, scan->attr.scan.turns, scan->attr.scan.reverse);
+    Node **written = write_step(analysis, scan, &loop);
+    for (int i = 0; i < body->carried; i++) {
+        Node *next = written[body->next.items[i]->id];
+        LIST_PUSH(g->arena, &loop.next, next);
+        LIST_PUSH(g->arena, &loop.next, analysis->bound[next->id]);
+    }
+    for (int i = 0; i < body->collected.count; i++)
+        LIST_PUSH(g->arena, &loop.collected, analysis->bound[written[body->collected.items[i]->id]->id]);
+    return loop_close(g, &loop);
+}
+
+static Node *bound_part(Analysis *analysis, const Node *node) {
+    const Node *scan = node->in[0];
+    const int carried = scan->attr.scan.body->carried, part = node->attr.part;
+    return graph_part(analysis->graph, analysis->bound[scan->id], part < carried ? 2 * part + 1 : carried + part);
+}
+
 static Node *bound_of(Analysis *analysis, Node *node) {
     Graph *g = analysis->graph;
     Node *a = node->arity > 0 ? analysis->bound[node->in[0]->id] : NULL;
@@ -237,6 +299,8 @@ static Node *bound_of(Analysis *analysis, Node *node) {
     case OP_ARGMAX: return bound_argmax(g, node, a);
     case OP_DOT: return bound_dot(g, node, a, b);
     case OP_CONV: return bound_conv(g, node, a, b);
+    case OP_SCAN: return bound_scan(analysis, node);
+    case OP_PART: return bound_part(analysis, node);
     case OP_GATHER: return bound_gather(g, node, a, b);
     case OP_SCATTER_ADD: return bound_scatter_add(g, node, a, b);
     default: return bound_moved(analysis, node); /* movement moves errors along with values; so does `stop` */
@@ -255,11 +319,11 @@ Tensor **bounds_tensors(Arena *arena, const Module *module) {
 
 Entry *bounds_entry(Arena *arena, const Entry *entry, Tensor *const *errors) {
     int count = entry->graph->nodes.count;
-    Analysis analysis = {entry->graph, arena_alloc(arena, sizeof(Node *) * (size_t)(count + 1)), errors};
+    Analysis analysis = {.graph = entry->graph, .errors = errors};
     const bool *needed = entry_needs(arena, entry);
     for (int i = 0; i < count; i++)
         if (needed[i])
-            analysis.bound[i] = bound_of(&analysis, entry->graph->nodes.items[i]);
+            know_bound(&analysis, entry->graph->nodes.items[i], bound_of(&analysis, entry->graph->nodes.items[i]));
     Entry *extended = NEW(arena, Entry);
     *extended = *entry;
     extended->roots = (RootList){0};
