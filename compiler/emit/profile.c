@@ -11,9 +11,11 @@ static void add_written(Emit *emit, Text *text, const Buffer *buffer) {
 /* "h[n][100], loss = x[n][784] @ kernel[784][100]"; `node` gets what says the model's line. */
 static void add_title(Emit *emit, Text *text, const Step *step, const Node **node) {
     const Node *own = NULL;
+    if (step->kind == STEP_SCAN) text_add(text, "over time: ");
     for (int i = 0; i < step_body(step)->count; i++) add_title(emit, text, step_body(step)->items[i], node);
     switch (step->kind) {
     case STEP_LOOP: case STEP_BLOCK: break;
+    case STEP_SCAN: own = step->scan.node; break;
     case STEP_STATEMENT:
         if (step->statement->stored) add_written(emit, text, step->statement->buffer);
         own = step->statement->node;

@@ -73,6 +73,11 @@ static void count_step(Counter *counter, const Step *step) {
     case STEP_BLOCK:
         for (int i = 0; i < step->block.body.count; i++) count_step(counter, step->block.body.items[i]);
         break;
+    case STEP_SCAN:
+        counter->extent[counter->depth++] = step->scan.turns;
+        for (int i = 0; i < step->scan.body.count; i++) count_step(counter, step->scan.body.items[i]);
+        counter->depth--;
+        break;
     case STEP_STATEMENT: count_statement(counter, step->statement); break;
     case STEP_GEMM: count_gemm(counter, &step->gemm); break;
     case STEP_CONV: count_conv(counter, &step->conv); break;
