@@ -39,11 +39,10 @@ RUNTIME_OBJECTS   := $(RUNTIME_SOURCES:%.c=$(B)/%.o)
 # A test program is a tests/FOLDER/test_*.c together with the folder's other C files.
 TEST_SOURCES      := $(sort $(wildcard tests/*/test_*.c))
 HELPER_OBJECTS    := $(patsubst %.c,$(B)/%.o,$(filter-out $(TEST_SOURCES),$(sort $(wildcard tests/*/*.c))))
-BENCH_OBJECTS     := $(filter $(B)/tests/bench/%,$(HELPER_OBJECTS))
 TESTS             := $(TEST_SOURCES:%.c=$(B)/%)
 
 EXAMPLES          := $(B)/examples/garments $(B)/examples/interpolation $(B)/examples/arithmetic
-BENCH_MODELS      ?= stacked vae conv dcgan
+BENCH_MODELS      ?= stacked tied denoising sparse_kl vae gan conv dcgan
 
 # ── Targets for people ───────────────────────────────────────────────────────────────────────
 
@@ -61,7 +60,7 @@ help:
 	@echo 'make check      the same, without looking for missing packages'
 	@echo 'make sanitize   the tests under AddressSanitizer and UndefinedBehaviorSanitizer'
 	@echo 'make fuzz       feed the compiler with broken models, each harness for FUZZ_SECONDS=60 (needs clang)'
-	@echo 'make bench      the time of a training step, beside the time of its matrix products alone'
+	@echo 'make bench      the time of a training step beside its matrix products alone and PyTorch; memory; start'
 	@echo 'make install    into PREFIX=/usr/local, below DESTDIR; make uninstall takes it away'
 	@echo 'make clean      remove $(B)/'
 	@echo 'CC, CFLAGS and WERROR=1 (warnings are errors) are heard everywhere; V=1 shows the commands.'
@@ -81,9 +80,10 @@ tests: $(TESTS)
 run-demo: all $(EXAMPLES)
 	@B='$(B)' CC='$(CC)' examples/demo.sh
 
-# One thread: on a busy machine the times of several tell more about the others' work.
-bench: all $(B)/tests/bench/bench $(BENCH_MODELS:%=$(B)/tests/bench/%.so)
-	@OPENBLAS_NUM_THREADS=$${OPENBLAS_NUM_THREADS:-1} $(B)/tests/bench/bench $(BENCH_FLAGS) $(filter %.so,$^)
+# One table of times and one of processes, on the terminal and in $(B)/bench.txt.
+bench: all $(B)/tests/bench/bench $(B)/tests/bench/footprint $(B)/examples/garments $(foreach m,$(BENCH_MODELS),$(B)/tests/bench/$m.so $(B)/tests/bench/$m)
+	@{ $(B)/tests/bench/bench --peers tests/bench/peers.py $(BENCH_FLAGS) $(foreach m,$(BENCH_MODELS),models/$m.gdl=$(B)/tests/bench/$m.so) && \
+	   B='$(B)' tests/bench/footprint.sh $(BENCH_MODELS); } | tee $(B)/bench.txt
 
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 sanitize:
@@ -183,13 +183,16 @@ $(B)/examples/arithmetic: $(B)/models/conv_vae.o
 $(EXAMPLES): LDLIBS = $(BLAS_LIBS)
 FAST ?= -O3 -march=native -ffp-contract=fast -fno-trapping-math
 
-$(B)/tests/bench/bench: $(BENCH_OBJECTS) $(B)/libgdl.a
+$(B)/tests/bench/bench: $(addprefix $(B)/tests/bench/,bench.o peer.o products.o) $(B)/libgdlc.a $(B)/libgdl.a
 	$(call say,LD $@)$(CC) $(CFLAGS) $(LDFLAGS) -rdynamic -o $@ $^ $(BLAS_LIBS) $(RUNTIME_LIBS) -ldl
-$(B)/tests/bench/%.o: $(B)/models/%.c
+$(B)/tests/bench/footprint: $(B)/tests/bench/footprint.o
+	$(call say,LD $@)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^
+$(B)/tests/bench/%.so: $(B)/models/%.c $(B)/include/gdl.h
 	@mkdir -p $(@D)
-	$(COMPILE) $(FAST) -fPIC -Dcblas_sgemm=gemms_call
-$(B)/tests/bench/%.so: $(B)/tests/bench/%.o
-	$(call say,LD $@)$(CC) $(CFLAGS) $(LDFLAGS) -shared -o $@ $^ $(BLAS_LIBS) -lm
+	$(call say,CC $<)$(CC) $(STANDARD) $(CFLAGS) $(FAST) -I$(B)/include $(INCLUDES) -fPIC -shared -o $@ $< $(BLAS_LIBS) -lm
+$(addprefix $(B)/tests/bench/,$(notdir $(basename $(wildcard models/*.gdl)))): $(B)/tests/bench/%: models/%.gdl $(B)/gdlc $(B)/libgdl.a
+	@mkdir -p $(@D)
+	$(call say,GDLC $@)CC='$(CC)' $(B)/gdlc $< -o $@
 
 $(FUZZERS:%=$(B)/%): $(B)/%: $(B)/tests/fuzz/%.o $(B)/libgdlc.a
 	$(call say,LD $@)$(CC) $(CFLAGS) -fsanitize=fuzzer -o $@ $^ -lm

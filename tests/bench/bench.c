@@ -1,12 +1,13 @@
-/* bench: the time of a model's training step beside the time of its matrix products alone, measured alternately in one run,
- * so that both meet the same state of the machine. `make bench` builds the models and runs it.
+/* bench: the time of a model's training step beside two others: its matrix products alone, in the BLAS (products.h), and the same step in
+ * PyTorch, where that is installed (peer.h). They take turns of a few hundredths of a second, so that all meet the same state of the
+ * machine, and a noisy moment spoils a turn and not a comparison. `make bench` builds the models and runs it.
  *
- *     bench [--seconds S] [--verbose] MODEL.so...
+ *     bench [--seconds S] [--threads LIST] [--verbose] [--peers SCRIPT] MODEL.gdl=MODEL.so...
  *
- * MODEL.so is emitted code in which gemms_call stands for cblas_sgemm (gemms.h). The library is opened, and everything else
- * is learnt from its gdl_model. Each stage of a model is measured. */
+ * Everything that is needed is learnt from the model's gdl_model. Each stage is measured. */
 #include "gdl.h"
-#include "gemms.h"
+#include "peer.h"
+#include "products.h"
 
 #include <cblas.h>
 #include <dlfcn.h>
@@ -17,10 +18,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
-enum { BATCHES = 8, SAMPLES_MAX = 1 << 20 }; /* several batches, so that the inputs are not always in the cache */
+enum { BATCHES = 8 }; /* several, so that the inputs are not always in the cache */
 
-typedef struct Options { double seconds; bool verbose; } Options;
+static const double SLICE = 0.04; /* seconds of a turn */
+
+typedef struct Options { double seconds; bool verbose; const char *threads, *peers; } Options;
 
 /* A stage about to be measured. */
 typedef struct Subject {
@@ -31,7 +35,9 @@ typedef struct Subject {
     int turn;
 } Subject;
 
-typedef struct Times { double *step, *gemms; int count; } Times; /* microseconds of each sample */
+typedef struct Times { double *items; size_t count, capacity; } Times; /* microseconds */
+
+typedef struct Measured { Times step, products, peer; } Measured;
 
 static double now(void) {
     struct timespec t;
@@ -93,20 +99,37 @@ static void step(Subject *s) {
 
 /* ── Times ────────────────────────────────────────────────────────────────────────────────── */
 
-/* Steps and products alternately, for some seconds after a short warming up. */
-static void measure(Subject *s, const Gemms *gemms, double seconds, Times *times) {
-    double start = now(), warm = start + 0.1e6 * seconds, end = start + 1e6 * seconds, a, b, c;
-    times->count = 0;
-    do {
-        a = now();
-        step(s);
+static void add_time(void *context, double microseconds) {
+    Times *times = context;
+    if (times->count == times->capacity) {
+        times->capacity = times->capacity ? 2 * times->capacity : 1024;
+        times->items = need(realloc(times->items, times->capacity * sizeof *times->items));
+    }
+    times->items[times->count++] = microseconds;
+}
+
+static void run_products(void *products) { products_run(products); }
+
+static void run_step(void *subject) { step(subject); }
+
+/* Runs it for a turn; the first time finds the others' data in the cache, and is not counted. */
+static void take_turn(Times *times, void (*run)(void *context), void *context) {
+    run(context);
+    for (double a = now(), b, end = a + 1e6 * SLICE; a < end; a = b) {
+        run(context);
         b = now();
-        gemms_run(gemms);
-        c = now();
-        if (a < warm && times->count > 0) continue;
-        times->step[times->count] = b - a;
-        times->gemms[times->count++] = c - b;
-    } while (c < end && times->count < SAMPLES_MAX);
+        add_time(times, b - a);
+    }
+}
+
+/* All in turns, for about so many seconds. */
+static void measure(Subject *s, Products *products, const Peer *peer, int threads, double seconds, Measured *measured) {
+    openblas_set_num_threads(threads);
+    for (double end = now() + 1e6 * seconds; now() < end;) {
+        take_turn(&measured->step, run_step, s);
+        take_turn(&measured->products, run_products, products);
+        peer_steps(peer, threads, SLICE, add_time, &measured->peer);
+    }
 }
 
 static int ascending(const void *a, const void *b) {
@@ -114,30 +137,66 @@ static int ascending(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-/* Sorts the samples; [0] is then the smallest, [count / 2] the median. */
-static double median(double *samples, int count) {
-    qsort(samples, (size_t)count, sizeof *samples, ascending);
-    return samples[count / 2];
+/* Sorts the times, prints median and minimum; "-" where there are none. */
+static void print_times(Times *times) {
+    if (times->count == 0) {
+        printf("%10s %9s", "-", "-");
+        return;
+    }
+    qsort(times->items, times->count, sizeof *times->items, ascending);
+    printf("%10.1f %9.1f", times->items[times->count / 2], times->items[0]);
 }
 
-static void report(const gdl_model *model, const Subject *s, const Gemms *gemms, Times *t) {
+/* Of medians and of minima. */
+static void print_ratio(const Times *a, const Times *b) {
+    if (b->count == 0) printf(" %6s %6s", "-", "-");
+    else printf(" %6.2f %6.2f", a->items[a->count / 2] / b->items[b->count / 2], a->items[0] / b->items[0]);
+}
+
+static void print_head(void) {
+    printf("One training step, in microseconds: median and minimum; and its ratios to the products alone, and to PyTorch. OpenBLAS %s\n\n",
+           openblas_get_corename());
+    printf("%-18s %5s %7s %8s %20s %20s %13s %20s %13s\n", "", "", "", "", "step", "products", "ratio", "PyTorch", "ratio");
+    printf("%-18s %5s %7s %8s", "model", "batch", "threads", "MFLOP");
+    for (int i = 0; i < 3; i++) printf(i == 0 ? "%10s %9s" : "%10s %9s %6s %6s", "median", "min", "median", "min");
+    printf("\n");
+}
+
+static void print_row(const gdl_model *model, const Subject *s, const Products *products, int threads, Measured *m) {
     char name[64];
-    double step_median = median(t->step, t->count), gemms_median = median(t->gemms, t->count);
     snprintf(name, sizeof name, model->stages > 1 ? "%s.%s" : "%s", model->name, s->stage->name);
-    printf("%-20s %5zu %6d %9.2f %9.1f %9.1f %9.1f %9.1f %6.2f %6.2f\n", name, s->stage->batch, gemms_count(gemms),
-           1e-6 * gemms_flops(gemms), step_median, t->step[0], gemms_median, t->gemms[0], step_median / gemms_median,
-           t->step[0] / t->gemms[0]);
+    printf("%-18s %5zu %7d %8.2f", name, s->stage->batch, threads, 1e-6 * products_flops(products));
+    print_times(&m->step);
+    print_times(&m->products);
+    print_ratio(&m->step, &m->products);
+    print_times(&m->peer);
+    print_ratio(&m->step, &m->peer);
+    printf("\n");
+    fflush(stdout);
 }
 
-static void bench_stage(const gdl_model *model, const gdl_stage *stage, const Options *options, Times *times) {
-    Subject subject = subject_create(model, stage);
-    gemms_start();
-    step(&subject);
-    Gemms *gemms = need(gemms_stop());
-    measure(&subject, gemms, options->seconds, times);
-    report(model, &subject, gemms, times);
-    if (options->verbose) gemms_print(gemms);
-    gemms_free(gemms);
+static void progress(const char *text, const char *model, int threads) {
+    if (isatty(STDERR_FILENO)) fprintf(stderr, "\r\033[K%s %s, threads: %d", text, model, threads);
+}
+
+static void bench_stage(const gdl_model *model, size_t number, const char *path, const Peer *peer, const Options *options) {
+    Subject subject = subject_create(model, &model->stage[number]);
+    Products *products = products_create(path, number);
+    if (!products) exit(1);
+    for (const char *list = options->threads; *list; list += strspn(list, ",")) {
+        Measured measured = { 0 };
+        const int threads = (int)strtol(list, (char **)&list, 10);
+        if (threads < 1) break;
+        progress("measuring", model->name, threads);
+        measure(&subject, products, peer, threads, options->seconds, &measured);
+        if (isatty(STDERR_FILENO)) fprintf(stderr, "\r\033[K");
+        print_row(model, &subject, products, threads, &measured);
+        free(measured.step.items);
+        free(measured.products.items);
+        free(measured.peer.items);
+    }
+    if (options->verbose) products_print(products);
+    products_free(products);
     subject_free(&subject);
 }
 
@@ -156,31 +215,41 @@ static const gdl_model *open_model(const char *path) {
     exit(1);
 }
 
+/* "models/vae.gdl=build/tests/bench/vae.so" */
+static void bench_model(char *argument, const Options *options) {
+    char *library = strchr(argument, '=');
+    if (!library) {
+        fprintf(stderr, "bench: MODEL.gdl=MODEL.so is expected, but found %s\n", argument);
+        exit(2);
+    }
+    *library++ = '\0';
+    const gdl_model *model = open_model(library);
+    progress("starting PyTorch for", model->name, 1);
+    Peer peer = options->peers && model->stages == 1 ? peer_start(options->peers, model->name) : (Peer){ 0 };
+    for (size_t i = 0; i < model->stages; i++) bench_stage(model, i, argument, &peer, options);
+    peer_stop(&peer);
+}
+
 static Options parse_options(int argc, char **argv) {
-    static const struct option known[] = { { "seconds", required_argument, NULL, 's' }, { "verbose", no_argument, NULL, 'v' }, { 0 } };
-    Options options = { .seconds = 5 };
+    static const struct option known[] = { { "seconds", required_argument, NULL, 's' }, { "threads", required_argument, NULL, 't' },
+                                           { "peers", required_argument, NULL, 'p' },   { "verbose", no_argument, NULL, 'v' }, { 0 } };
+    Options options = { .seconds = 4, .threads = "1,2" };
     for (int c; (c = getopt_long(argc, argv, "", known, NULL)) != -1;) {
         if (c == 's') options.seconds = strtod(optarg, NULL);
+        else if (c == 't') options.threads = optarg;
+        else if (c == 'p') options.peers = optarg;
         else if (c == 'v') options.verbose = true;
     }
     if (optind < argc && options.seconds > 0) return options;
-    fprintf(stderr, "Usage: bench [--seconds S] [--verbose] MODEL.so...\n");
+    fprintf(stderr, "Usage: bench [--seconds S] [--threads LIST] [--verbose] [--peers SCRIPT] MODEL.gdl=MODEL.so...\n");
     exit(2);
 }
 
 int main(int argc, char **argv) {
     gdl_blas_kernels(argv);
     gdl_flush_subnormals();
-    Options options = parse_options(argc, argv);
-    Times times = { need(malloc(SAMPLES_MAX * sizeof(double))), need(malloc(SAMPLES_MAX * sizeof(double))), 0 };
-    printf("One training step, in microseconds; OpenBLAS %s, threads: %d\n", openblas_get_corename(), openblas_get_num_threads());
-    printf("%-20s %5s %6s %9s %19s %19s %13s\n", "", "", "", "", "step", "products alone", "ratio");
-    printf("%-20s %5s %6s %9s %9s %9s %9s %9s %6s %6s\n", "model", "batch", "GEMMs", "MFLOP", "median", "min", "median", "min", "med", "min");
-    for (; optind < argc; optind++) {
-        const gdl_model *model = open_model(argv[optind]);
-        for (size_t i = 0; i < model->stages; i++) bench_stage(model, &model->stage[i], &options, &times);
-    }
-    free(times.step);
-    free(times.gemms);
+    const Options options = parse_options(argc, argv);
+    print_head();
+    for (; optind < argc; optind++) bench_model(argv[optind], &options);
     return 0;
 }
