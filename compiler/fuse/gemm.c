@@ -129,13 +129,15 @@ static int add_axes(const Axes *axes, const Node *node, int side, int first, int
     return count;
 }
 
-/* Row by row, a[m][k] and b[k][n], behind the batch axes: all evenly apart. */
+/* Batch axes, then the free and the contracted ones, each evenly apart; last are those of which the innermost axis is one, so that
+ * neighbours stay neighbours. */
 static Operand packed(Fuse *fuse, const Axes *axes, const Node *node, int side, int part) {
     uint8_t order[MAX_RANK];
+    const bool free_last = axes->loop_of[side][node->shape.rank - 1] < axes->contracted;
     int count = add_axes(axes, node, side, 0, axes->rows, order);
-    if (side == SIDE_B) count += add_axes(axes, node, side, axes->contracted, axes->count, order + count);
+    if (free_last) count += add_axes(axes, node, side, axes->contracted, axes->count, order + count);
     count += add_axes(axes, node, side, axes->rows, axes->contracted, order + count);
-    if (side == SIDE_A) count += add_axes(axes, node, side, axes->contracted, axes->count, order + count);
+    if (!free_last) count += add_axes(axes, node, side, axes->contracted, axes->count, order + count);
     Buffer *buffer = lower_packed(fuse, node, order, part);
     const Index *at[MAX_RANK];
     for (int i = 0; i < count; i++) {

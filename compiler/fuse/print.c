@@ -114,9 +114,6 @@ static void print_step(Printer *printer, const Step *step) {
         text_add(printer->to, "%*sover time i%d < ", printer->margin, "", step->scan.depth);
         print_poly(printer, step->scan.turns);
         text_add(printer->to, step->scan.reverse ? ", from the last\n" : "\n");
-        printer->margin += 2;
-        for (int i = 0; i < step->scan.body.count; i++) print_step(printer, step->scan.body.items[i]);
-        printer->margin -= 2;
         break;
     case STEP_STATEMENT: print_statement(printer, step->statement); break;
     case STEP_GEMM: print_gemm(printer, &step->gemm); break;

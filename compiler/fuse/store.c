@@ -221,12 +221,29 @@ static bool is_transposed(const Fuse *fuse, const Node *conv) {
     return false;
 }
 
-/* A loop reads its operands in every step; first values once. */
+/* How often the steps of a loop use an operand: in `products`, by a contraction or a loop of their own. */
+static int operand_uses(const Node *scan, int operand, bool products) {
+    const Graph *step = scan->attr.scan.body->graph;
+    int uses = 0;
+    for (int id = 0; id < step->nodes.count; id++) {
+        const Node *node = step->nodes.items[id];
+        const bool product = op_info[node->op].class == CLASS_CONTRACTION || node->op == OP_SCAN;
+        for (int k = 0; k < node->arity; k++) {
+            const Node *in = product ? gemm_operand(node->in[k]) : node->in[k];
+            uses += (product || !products) && in->op == OP_SLOT && in->attr.slot.index == operand;
+        }
+    }
+    return uses;
+}
+
+/* An operand that contractions read, and what would be computed again in every step. First values are read once. */
 static void store_operands(Fuse *fuse, const Node *scan) {
-    for (int i = scan->attr.scan.body->carried; i < scan->arity; i++) {
+    const Body *body = scan->attr.scan.body;
+    for (int i = body->carried; i < scan->arity; i++) {
         const Node *operand = gemm_operand(scan->in[i]);
         double value;
-        if (!node_is_uniform(operand, &value)) store(fuse, operand);
+        if (node_is_uniform(operand, &value)) continue;
+        if (i >= body->carried + body->scanned || operand_uses(scan, i, true) > 0) store(fuse, operand);
     }
 }
 
@@ -271,7 +288,7 @@ static void count_uses(const Fuse *fuse, int *uses, bool *repeated) {
         const bool through = is_movement(node) && fuse->stored[i] == NULL;
         for (int k = 0; k < node->arity; k++) {
             const int in = node->in[k]->id;
-            uses[in] += through ? uses[i] : 1;
+            uses[in] += through ? uses[i] : node->op == OP_SCAN ? 1 + operand_uses(node, k, false) : 1;
             if (through && repeated[i]) repeated[in] = true;
             if (node->op == OP_EXPAND && repeats(node)) repeated[in] = true;
             if (node->op == OP_GATHER && k == 0) repeated[in] = true;
