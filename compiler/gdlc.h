@@ -812,6 +812,7 @@ struct Context {
     LIST(const char *) folders;          /* -I */
     LIST(const char *) definitions;      /* -D name=value */
     const char *name;                    /* --name, or the base name of the output */
+    bool recompute;                      /* --recompute: loops over time keep less, and compute it again */
 };
 
 #endif

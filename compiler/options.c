@@ -22,6 +22,7 @@ static const char help[] =
     "  -D, --define NAME=VALUE  gives a `let` of the model another value\n"
     "      --standalone      writes C that includes nothing of the runtime\n"
     "      --blas=none       writes C that needs only the C library, not BLAS; --blas=cblas is the default\n"
+    "      --recompute       loops over time keep less for their gradients, and compute it again\n"
     "      --profile         measures each kernel: time, operations, bytes; a trainer prints the table at its end\n"
     "      --summary         prints nets, tensors and the numbers of their parameters\n"
     "      --memory          prints the plan of the memory, and the least that would do\n"
@@ -33,16 +34,16 @@ static const char help[] =
     "\n"
     "Exit status: 0 when all went well, 1 after errors in the model or its files, 2 after wrong usage.\n";
 
-typedef enum Code { CODE_STANDALONE = 256, CODE_BLAS, CODE_PROFILE, CODE_SUMMARY, CODE_MEMORY, CODE_EMIT, CODE_PRELUDE, CODE_VERSION } Code;
+typedef enum Code { CODE_STANDALONE = 256, CODE_BLAS, CODE_PROFILE, CODE_RECOMPUTE, CODE_SUMMARY, CODE_MEMORY, CODE_EMIT, CODE_PRELUDE, CODE_VERSION } Code;
 
 static const struct option long_options[] = {
     {"output", required_argument, NULL, 'o'},          {"name", required_argument, NULL, 'n'},
     {"include", required_argument, NULL, 'I'},         {"define", required_argument, NULL, 'D'},
     {"standalone", no_argument, NULL, CODE_STANDALONE}, {"blas", required_argument, NULL, CODE_BLAS},
-    {"profile", no_argument, NULL, CODE_PROFILE},      {"summary", no_argument, NULL, CODE_SUMMARY},
-    {"memory", no_argument, NULL, CODE_MEMORY},        {"emit", required_argument, NULL, CODE_EMIT},
-    {"prelude", no_argument, NULL, CODE_PRELUDE},      {"version", no_argument, NULL, CODE_VERSION},
-    {"help", no_argument, NULL, 'h'},
+    {"profile", no_argument, NULL, CODE_PROFILE},      {"recompute", no_argument, NULL, CODE_RECOMPUTE},
+    {"summary", no_argument, NULL, CODE_SUMMARY},      {"memory", no_argument, NULL, CODE_MEMORY},
+    {"emit", required_argument, NULL, CODE_EMIT},      {"prelude", no_argument, NULL, CODE_PRELUDE},
+    {"version", no_argument, NULL, CODE_VERSION},      {"help", no_argument, NULL, 'h'},
     {NULL, 0, NULL, 0}};
 
 enum { GO_ON = -1, DONE = 0, WRONG_USAGE = 2 };
@@ -135,6 +136,7 @@ static int read_option(Context *context, int code, const char *value, Options *o
     case 'h': return print_and_end(help);
     case CODE_STANDALONE: options->standalone = true; return GO_ON;
     case CODE_PROFILE: options->profile = true; return GO_ON;
+    case CODE_RECOMPUTE: context->recompute = true; return GO_ON;
     case CODE_BLAS: return read_blas(value, options);
     case CODE_SUMMARY: return read_product(PRODUCT_SUMMARY, options);
     case CODE_MEMORY: return read_product(PRODUCT_MEMORY, options);

@@ -162,24 +162,44 @@ static Node *adjoint_or_zero(Backward *b, Node *operand) {
 
 /* ── the rules ────────────────────────────────────────────────────────────────────────────── */
 
-/* Results for each carried value wanted, then a sequence for each other operand that is wanted and has an adjoint. */
+/* Where the adjoint of an operand comes from: what the backward loop carries, or what it collects. */
+typedef enum Result { RESULT_NONE, RESULT_CARRIED, RESULT_ADDED, RESULT_SEQUENCE, RESULT_SUMMED } Result;
+
+/* Of an operand that is the same in every step the adjoints add up: as a sum over a sequence, which a product behind the loop
+ * takes in; or in the loop, where memory is to be spared. */
+static Result result_of(const Backward *b, int i) {
+    const Node *operand = b->operands.items[i];
+    if (!wants(&b->step, operand)) return RESULT_NONE;
+    if (i < b->body->carried) return RESULT_CARRIED;
+    if (!b->step.of[operand->id]) return RESULT_NONE;
+    if (i < b->body->carried + b->body->scanned) return RESULT_SEQUENCE;
+    return b->scan->attr.scan.recompute ? RESULT_ADDED : RESULT_SUMMED;
+}
+
+/* The next value of what adds up: one more that is carried, from zero on. */
+static Node *added(Backward *b, Node *operand) {
+    Node *sum = loop_carry(b->graph, &b->loop, graph_fill(b->graph, 0, &operand->shape));
+    return graph_binary(b->graph, OP_ADD, sum, adjoint_or_zero(b, operand));
+}
+
 static void close_backward(Backward *b) {
     for (int i = 0; i < b->scan->arity; i++) {
+        const Result result = result_of(b, i);
         Node *operand = b->operands.items[i];
-        if (!wants(&b->step, operand)) continue;
-        if (i < b->body->carried) LIST_PUSH(b->graph->arena, &b->loop.next, adjoint_or_zero(b, operand));
-        else if (b->step.of[operand->id]) LIST_PUSH(b->graph->arena, &b->loop.collected, adjoint_or_zero(b, operand));
+        if (result == RESULT_CARRIED) LIST_PUSH(b->graph->arena, &b->loop.next, adjoint_or_zero(b, operand));
+        else if (result == RESULT_ADDED) LIST_PUSH(b->graph->arena, &b->loop.next, added(b, operand));
+        else if (result != RESULT_NONE) LIST_PUSH(b->graph->arena, &b->loop.collected, adjoint_or_zero(b, operand));
     }
 }
 
 static void contribute_results(Backward *b, Adjoints *outer, Node *backward) {
     int carried = 0, collected = b->loop.next.count;
     for (int i = 0; i < b->scan->arity; i++) {
-        Node *operand = b->operands.items[i];
-        if (!wants(&b->step, operand) || (i >= b->body->carried && !b->step.of[operand->id])) continue;
-        Node *d = graph_part(b->graph, backward, i < b->body->carried ? carried++ : collected++);
-        const bool constant = i >= b->body->carried + b->body->scanned;
-        contribute(outer, b->scan->in[i], constant ? graph_sum(b->graph, d, 1) : d);
+        const Result result = result_of(b, i);
+        if (result == RESULT_NONE) continue;
+        const bool sequence = result == RESULT_SEQUENCE || result == RESULT_SUMMED;
+        Node *d = graph_part(b->graph, backward, sequence ? collected++ : carried++);
+        contribute(outer, b->scan->in[i], result == RESULT_SUMMED ? graph_sum(b->graph, d, 1) : d);
     }
 }
 

@@ -11,7 +11,10 @@ typedef struct Scan {
     struct Scan *outer;
     const Stmt *stmt;
     Scope *scope;                   /* of the body */
-    Loop loop;
+    Loop loop;                      /* whose step is the body; with --recompute it walks over a segment */
+    Loop segments;                  /* with --recompute: the loop around it */
+    int64_t segment;                /* how many steps are one; 1 where there is no loop around */
+    Dim turns;                      /* all steps */
     bool batched;                   /* what is carried has a value for each example */
     Dim batch;
     LIST(Binding *) carried;        /* the latest values */
@@ -65,9 +68,18 @@ static bool read_sequences(Elaborator *e, Scope *scope, const Stmt *stmt, Value 
     return good && same_length(e, stmt, sequences);
 }
 
+/* The element of a sequence [time, ...] in this step. */
+static Node *element_of(Elaborator *e, Scan *scan, Node *sequence) {
+    if (scan->segment == 1) return loop_element(graph_of(e), &scan->loop, sequence);
+    Shape parts = { .rank = sequence->shape.rank + 1, .dim = { scan->segments.turns, scan->loop.turns } };
+    memcpy(parts.dim + 2, sequence->shape.dim + 1, sizeof *parts.dim * (size_t)(parts.rank - 2));
+    Node *segment = loop_element(graph_of(e), &scan->segments, graph_reshape(graph_of(e), sequence, &parts));
+    return loop_element(graph_of(e), &scan->loop, segment);
+}
+
 static void bind_element(Elaborator *e, Scan *scan, Name name, Value sequence) {
     Node *first = exchange_time(e, sequence.node, sequence.batched);
-    Value element = tensor_value(loop_element(graph_of(e), &scan->loop, first), sequence.batched);
+    Value element = tensor_value(element_of(e, scan, first), sequence.batched);
     element.classes = sequence.classes;
     element.node->label = name.text;
     scope_bind(e, scan->scope, name, element);
@@ -88,6 +100,7 @@ static Value with_batch_of(Elaborator *e, const Scan *scan, Value value, const S
 static void bind_carried(Elaborator *e, Scan *scan, Name name, Value initial) {
     const Shape shape = example_shape(initial);
     Node *first = with_batch_of(e, scan, initial, &shape).node;
+    if (scan->segment > 1) first = loop_carry(graph_of(e), &scan->segments, first);
     Binding *binding = scope_bind(e, scan->scope, name, tensor_value(loop_carry(graph_of(e), &scan->loop, first), scan->batched));
     binding->value.node->label = name.text;
     binding->carried = true;
@@ -145,7 +158,7 @@ void run_collect(Elaborator *e, Scope *scope, const Stmt *stmt) {
 /* The element of this step, through all scans around it. */
 static Node *element_of_all(Elaborator *e, Scan *scan, Node *sequence) {
     if (!scan) return sequence;
-    return loop_element(graph_of(e), &scan->loop, element_of_all(e, scan->outer, sequence));
+    return element_of(e, scan, element_of_all(e, scan->outer, sequence));
 }
 
 /* The time axes come behind the batch in the draw, so that an example's numbers do not depend on the others; then before it. */
@@ -155,12 +168,50 @@ Node *draw_in_scan(Elaborator *e, const Shape *shape, Distribution distribution)
     uint8_t order[MAX_RANK] = { 0 };
     for (const Scan *scan = e->building->scan; scan; scan = scan->outer, times++) {
         memmove(full.dim + lead + 1, full.dim + lead, sizeof *full.dim * (size_t)(MAX_RANK - lead - 1));
-        full.dim[lead] = scan->loop.turns; /* the outermost comes to be the first */
+        full.dim[lead] = scan->turns; /* the outermost comes to be the first */
     }
     full.rank += times;
     for (int i = 0; i < full.rank; i++) order[i] = (uint8_t)(i < times ? i + lead : i < times + lead ? i - times : i);
     Node *draw = graph_rand(graph_of(e), &full, distribution, e->streams++);
     return element_of_all(e, e->building->scan, graph_permute(graph_of(e), draw, order));
+}
+
+/* ── segments: what --recompute spares ────────────────────────────────────────────────────── */
+
+/* The backward pass of a loop of loops keeps what is carried from segment to segment, and of one segment everything, about four
+ * times as much a step. The divisor of the number of steps that makes least of both; 1 where there is none. */
+static int64_t segment_of(Dim turns) {
+    int64_t best = 1;
+    for (int64_t k = 2; dim_is_const(turns) && k < turns.base; k++)
+        if (turns.base % k == 0 && turns.base / k + 4 * k < turns.base / best + 4 * best) best = k;
+    return best;
+}
+
+static void open_loops(Elaborator *e, Scan *scan) {
+    const bool recompute = e->context->recompute, reverse = scan->stmt->reverse;
+    scan->segment = recompute ? segment_of(scan->turns) : 1;
+    scan->loop = loop_open(graph_of(e), scan->segment == 1 ? scan->turns : dim_const(scan->segment), reverse);
+    if (scan->segment > 1) scan->segments = loop_open(graph_of(e), dim_const(scan->turns.base / scan->segment), reverse);
+    scan->loop.recompute = recompute && scan->segment == 1;
+    scan->segments.recompute = recompute;
+}
+
+static Node *close_loops(Elaborator *e, Scan *scan) {
+    Graph *g = graph_of(e);
+    Node *node = loop_close(g, &scan->loop);
+    const int carried = scan->loop.carried.count;
+    for (int i = 0; scan->segment > 1 && i < carried; i++) LIST_PUSH(e->arena, &scan->segments.next, graph_part(g, node, i));
+    for (int i = 0; scan->segment > 1 && i < scan->loop.collected.count; i++)
+        LIST_PUSH(e->arena, &scan->segments.collected, graph_part(g, node, carried + i));
+    return scan->segment > 1 ? loop_close(g, &scan->segments) : node;
+}
+
+static Node *collected_sequence(Elaborator *e, const Scan *scan, Node *node, int i) {
+    Node *part = graph_part(graph_of(e), node, scan->loop.carried.count + i);
+    if (scan->segment == 1) return part;
+    Shape whole = shape_without(&part->shape, 1);
+    whole.dim[0] = scan->turns;
+    return graph_reshape(graph_of(e), part, &whole);
 }
 
 /* ── the statement ────────────────────────────────────────────────────────────────────────── */
@@ -178,7 +229,8 @@ static bool open_scan(Elaborator *e, Scope *scope, const Stmt *stmt, Scan *scan)
     scan->batch = dim_batch(1);
     for (int i = 0; i < stmt->carried.count; i++) note_batch(scan, initial[i]);
     for (int i = 0; i < stmt->values.count; i++) note_batch(scan, sequences[i]);
-    scan->loop = loop_open(graph_of(e), example_shape(sequences[0]).dim[0], stmt->reverse);
+    scan->turns = example_shape(sequences[0]).dim[0];
+    open_loops(e, scan);
     for (int i = 0; i < stmt->carried.count; i++) bind_carried(e, scan, stmt->carried.items[i].name, initial[i]);
     for (int i = 0; i < stmt->values.count; i++) bind_element(e, scan, stmt->scanned.items[i], sequences[i]);
     return true;
@@ -195,7 +247,7 @@ static void bind_last(Elaborator *e, Scope *scope, Name name, Value value) {
 
 static Value collected_value(Elaborator *e, const Scan *scan, Node *node, int i) {
     const bool batched = scan->collected_batched.items[i];
-    return tensor_value(exchange_time(e, graph_part(graph_of(e), node, scan->loop.carried.count + i), batched), batched);
+    return tensor_value(exchange_time(e, collected_sequence(e, scan, node, i), batched), batched);
 }
 
 static Value collected_values(Elaborator *e, const Scan *scan, Node *node) {
@@ -246,7 +298,7 @@ void run_scan(Elaborator *e, Scope *scope, const Stmt *stmt, Value *collected) {
         return;
     }
     for (int i = 0; i < scan.carried.count; i++) LIST_PUSH(e->arena, &scan.loop.next, scan.carried.items[i]->value.node);
-    Node *node = loop_close(graph_of(e), &scan.loop);
+    Node *node = close_loops(e, &scan);
     move_crossings(e, crossings, node);
     *collected = collected_values(e, &scan, node);
     bind_collected(e, scope, stmt, *collected);

@@ -103,6 +103,7 @@ static void write_step(Rewrite *r, Walk *step) {
 /* By id, of all nodes that there are by now. */
 typedef struct Marks {
     int count;
+    bool recompute;         /* memory is to be spared: everything stays in the loop */
     bool *varies, *recurs;  /* depends on a slot of the loop; on a carried one */
     bool *waited;           /* a carried value waits for it */
     signed char *leads, *follows; /* answers of can_lead and follows: 1 or -1; 0 where nobody asked */
@@ -110,7 +111,7 @@ typedef struct Marks {
 } Marks;
 
 static Marks marks_of(const Rewrite *r) {
-    Marks marks = { .count = r->graph->nodes.count };
+    Marks marks = { .count = r->graph->nodes.count, .recompute = r->loop.recompute };
     const size_t count = (size_t)marks.count;
     marks.varies = arena_alloc(r->arena, count * sizeof *marks.varies);
     marks.recurs = arena_alloc(r->arena, count * sizeof *marks.recurs);
@@ -188,6 +189,7 @@ static void lead_with_products(Rewrite *r) {
 
 /* Products and sums over the batch that no carried value waits for, and what is made of them. */
 static bool follows(Marks *marks, const Node *node) {
+    if (marks->recompute) return false;
     if (!marks->varies[node->id] || marks->waited[node->id] || !over_time_exists(node)) return false;
     if (marks->follows[node->id]) return marks->follows[node->id] > 0;
     bool follows_one = node->op == OP_DOT || node->op == OP_SUM;
@@ -230,7 +232,7 @@ static Node **close_step(Rewrite *r) {
     Marks marks = marks_of(r);
     know_sequences(r, &marks, r->loop.elements.count);
     for (int i = 0; i < collected; i++)
-        if (r->collected[i]) collect_for(r, &marks, r->collected[i]);
+        if (r->collected[i] && marks.varies[r->collected[i]->id]) collect_for(r, &marks, r->collected[i]);
     for (int i = 0; i < carried; i++)
         if (r->place[i] >= 0) LIST_PUSH(r->arena, &r->loop.next, r->next[i]);
     Node *scan = r->loop.carried.count || r->loop.collected.count ? loop_close(r->graph, &r->loop) : NULL;

@@ -43,5 +43,18 @@ for model in models/*.gdl tests/reference/*.gdl; do
     rm -f "$folder/$name".*
 done
 
+# The same results where loops over time compute again what they do not keep, in less memory.
+"$B/gdlc" --recompute tests/reference/loops.gdl -o "$folder/loops.c" > "$folder/log" 2>&1 && library loops >> "$folder/log" 2>&1 &&
+    "$programs/test_models" tests/reference/loops.gdl "$folder/loops.so" loops > "$folder/log" 2>&1
+count "$folder/log"
+for option in "" --recompute; do
+    "$B/gdlc" $option tests/reference/long_sequence.gdl --memory | awk '/^all/ { print $(NF - 1) }'
+done > "$folder/log"
+if awk 'NR == 1 { all = $1 } NR == 2 { less = $1 } END { exit !(less > 0 && 2 * less < all) }' "$folder/log"; then
+    passed=$((passed + 1))
+else
+    echo "--recompute does not halve the memory of tests/reference/long_sequence.gdl" && cat "$folder/log" && failed=$((failed + 1))
+fi
+
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]
