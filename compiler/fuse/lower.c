@@ -145,8 +145,12 @@ static Buffer *known_packed(const Fuse *fuse, const Node *node, const uint8_t *o
     return NULL;
 }
 
-Buffer *lower_packed(Fuse *fuse, const Node *node, const uint8_t *order, int part) {
+Buffer *lower_packed(Fuse *fuse, const Node *node, const uint8_t *wanted, int part) {
     Shape shape = {.rank = node->shape.rank};
+    uint8_t order[MAX_RANK];
+    memcpy(order, wanted, (size_t)shape.rank);
+    for (; node->op == OP_PERMUTE && !fuse->stored[node->id]; node = node->in[0])
+        for (int axis = 0; axis < shape.rank; axis++) order[axis] = node->attr.order[order[axis]];
     Packed packed = {.node = node, .buffer = known_packed(fuse, node, order)};
     if (packed.buffer) return packed.buffer;
     for (int axis = 0; axis < shape.rank; axis++) shape.dim[axis] = node->shape.dim[order[axis]];
