@@ -2,10 +2,16 @@
  * nothing of this is emitted. */
 #include "emit.h"
 
+#include <string.h>
+
 /* ── what a counter is called ─────────────────────────────────────────────────────────────── */
 
+/* Each result once, however many statements write to it. */
 static void add_written(Emit *emit, Text *text, const Buffer *buffer) {
-    text_add(text, "%s%s", text->length ? ", " : "", value_comment(emit, buffer));
+    const char *name = value_comment(emit, buffer);
+    if (text->length && strstr(text->bytes, name)) return;
+    const bool first = text->length == 0 || text->bytes[text->length - 1] == ' ';
+    text_add(text, "%s%s", first ? "" : ", ", name);
 }
 
 /* "h[n][100], loss = x[n][784] @ kernel[784][100]"; `node` gets what says the model's line. */

@@ -93,8 +93,19 @@ Buffer *buffer_new(Fuse *fuse, BufferKind kind, const char *name, const Shape *s
     return buffer;
 }
 
+/* A result of a loop is called what its step calls it; what was carried into each step, what comes to be next, with a word. */
+static const char *node_name(Arena *arena, const Node *node) {
+    if (node->label || node->op != OP_PART) return node->label ? node->label : op_info[node->op].name;
+    const Body *body = node->in[0]->attr.scan.body;
+    const int part = node->attr.part;
+    const Node *value = part < body->carried ? body->next.items[part] : body->collected.items[part - body->carried];
+    if (value->op == OP_SLOT && value->attr.slot.index < body->carried)
+        return arena_printf(arena, "%s_before", node_name(arena, body->next.items[value->attr.slot.index]));
+    return node_name(arena, value);
+}
+
 Buffer *buffer_of_node(Fuse *fuse, BufferKind kind, const Node *node) {
-    Buffer *buffer = buffer_new(fuse, kind, node->label ? node->label : op_info[node->op].name, &node->shape);
+    Buffer *buffer = buffer_new(fuse, kind, node_name(fuse->arena, node), &node->shape);
     buffer->node = node;
     return buffer;
 }
