@@ -10,7 +10,7 @@ PART_SECONDS ?= 900
 VERSION := 0.1.0
 
 PKG_CONFIG   ?= pkg-config
-RUNTIME_LIBS  = $(shell $(PKG_CONFIG) --libs libpng zlib libcjson) -lm
+RUNTIME_LIBS  = $(shell $(PKG_CONFIG) --libs libpng zlib libcjson) -lm -pthread
 BLAS_LIBS     = $(shell $(PKG_CONFIG) --libs openblas)
 TEST_LIBS     = $(shell $(PKG_CONFIG) --libs criterion) $(BLAS_LIBS) $(RUNTIME_LIBS) -ldl
 INCLUDES     := $(shell $(PKG_CONFIG) --cflags openblas libpng zlib libcjson 2>/dev/null)
@@ -199,6 +199,6 @@ $(FUZZERS:%=$(B)/%): $(B)/%: $(B)/tests/fuzz/%.o $(B)/libgdlc.a
 
 $(B)/gdl.pc: FORCE
 	@printf '%s\n' 'prefix=$(PREFIX)' 'Name: gdl' 'Description: runtime of models compiled by gdlc' 'Version: $(VERSION)' \
-	    'Requires: libpng zlib libcjson openblas' 'Libs: -L$${prefix}/lib -lgdl -lm' 'Cflags: -I$${prefix}/include' > $@
+	    'Requires: libpng zlib libcjson openblas' 'Libs: -L$${prefix}/lib -lgdl -lm -pthread' 'Cflags: -I$${prefix}/include' > $@
 
 -include $(shell test -d $(B) && find $(B) -name '*.d' -not -path '$(B)/sanitize/*' -not -path '$(B)/fuzz/*')

@@ -24,6 +24,8 @@ typedef enum Product {   /* what a run of gdlc is to make */
     PRODUCT_SUMMARY, PRODUCT_MEMORY, PRODUCT_PRELUDE /* --summary, --memory, --prelude */
 } Product;
 
+typedef enum Threads { THREADS_UNSAID, THREADS_NONE, THREADS_POSIX } Threads; /* never UNSAID once options are read */
+
 typedef struct Options {
     Product product;
     const char *input;   /* NULL for PRODUCT_PRELUDE */
@@ -31,6 +33,7 @@ typedef struct Options {
     bool standalone;     /* --standalone: the C includes nothing of the runtime */
     bool plain;          /* --blas=none: the C needs only libm */
     bool profile;        /* --profile: the C counts the time, operations and bytes of its kernels */
+    Threads threads;     /* --threads: what the C computes with several threads by */
     const char *command; /* as it was typed, for the banner of what is emitted */
 } Options;
 
@@ -702,6 +705,15 @@ typedef struct Draw { Buffer *buffer; const Node *node; } Draw; /* fills a buffe
 typedef struct Access { Buffer *buffer; const Index *at; /* NULL: all of it */ bool writes; } Access;
 typedef LIST(Access) AccessList;
 
+/* How the threads of a model share a step: each has a part of the turns of its outermost loop (of the rows of a product, of the
+ * positions of a draw), cut at multiples of the grain. */
+typedef struct Share {
+    const Poly *turns;   /* how many; NULL: the first thread does the whole step */
+    int64_t grain;
+    int part;            /* from 1; the same for the same cuts */
+    bool meet;           /* before the step all wait for each other */
+} Share;
+
 typedef struct Step Step;
 typedef LIST(Step *) StepList;
 
@@ -713,6 +725,7 @@ typedef enum StepKind { STEP_LOOP, STEP_SCAN, STEP_STATEMENT, STEP_GEMM, STEP_CO
 struct Step {
     StepKind kind;
     AccessList accesses;     /* while steps are made: what it reads and writes */
+    Share share;
     union {
         struct { int depth; const Poly *extent; StepList body; } loop;
         struct { int depth; const Poly *turns; bool reverse; StepList body; const Node *node; } scan; /* over time: turn after turn */
@@ -766,7 +779,14 @@ Cost step_cost(Arena *arena, const Step *step);
 
 void step_accesses(Arena *arena, const Step *step, AccessList *list);
 void statement_accesses(Arena *arena, const Statement *statement, AccessList *list);
+/* The same with loop 0 for rows, as in Blocked, into which the turns of the step and of those inside it can be cut. */
+void row_accesses(Arena *arena, const Step *step, const Poly *rows, AccessList *list);
+const Index *index_loop(Arena *arena, int depth, const Poly *extent);
+const Index *index_add(Arena *arena, const Index *a, const Index *b);
+const Index *index_mul(Arena *arena, const Index *a, const Poly *by);
 bool index_equal(const Index *a, const Index *b);
+/* Whether two accesses in different turns of the loop `depth` never meet, when the loops around it are in the same turn. */
+bool index_apart(Arena *arena, const Index *a, const Index *b, int depth);
 
 /* A statement's result is in a register while its loops from this depth on run; its own depth: nowhere but in memory. */
 int statement_register(const Statement *statement);
@@ -788,6 +808,15 @@ Plan *plan(Context *context, const Module *module, const ProgramList *programs);
 void plan_print(Text *to, const Module *module, const ProgramList *programs, const Plan *plan); /* --emit plan */
 void memory_print(Text *to, const Module *module, const Plan *plan); /* --memory: bytes, and what no plan could stay below */
 int64_t plan_bytes(const Plan *plan, int64_t batch); /* tensors and arena at that capacity */
+const Buffer *storage(const Buffer *buffer);     /* the buffer whose place it has */
+bool buffers_overlap(const Module *module, const Buffer *a, const Buffer *b); /* of one program: they have memory in common */
+
+/* ── threads.c: which steps several threads share, and where they wait for each other ─────── */
+
+/* Fills in the cuts of all steps. Requires the plan: what lies in one memory cannot be used at one time. */
+void divide_steps(Context *context, const Module *module, const Options *options, const ProgramList *programs);
+bool steps_are_shared(const StepList *steps); /* any of them */
+bool divided_in_pieces(const Options *options, const Step *step); /* a product that BLAS computes a grain of rows at a time */
 
 /* ── emit/: programs → C ──────────────────────────────────────────────────────────────────── */
 

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #ifndef GDLC_LIBRARIES
-#define GDLC_LIBRARIES "-lpng -lz -lcjson -lopenblas -lm"
+#define GDLC_LIBRARIES "-lpng -lz -lcjson -lopenblas -lm -pthread"
 #endif
 
 typedef LIST(char *) WordList;

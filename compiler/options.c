@@ -24,6 +24,7 @@ static const char help[] =
     "      --blas=none       writes C that needs only the C library, not BLAS; --blas=cblas is the default\n"
     "      --recompute       loops over time keep less for their gradients, and compute it again\n"
     "      --profile         measures each kernel: time, operations, bytes; a trainer prints the table at its end\n"
+    "      --threads=posix   writes C that can compute with several POSIX threads, the default with BLAS; or --threads=none\n"
     "      --summary         prints nets, tensors and the numbers of their parameters\n"
     "      --memory          prints the plan of the memory, and the least that would do\n"
     "      --emit STAGE      prints a stage of the compilation: ast, graph, kernels, plan or c;\n"
@@ -34,7 +35,7 @@ static const char help[] =
     "\n"
     "Exit status: 0 when all went well, 1 after errors in the model or its files, 2 after wrong usage.\n";
 
-typedef enum Code { CODE_STANDALONE = 256, CODE_BLAS, CODE_PROFILE, CODE_RECOMPUTE, CODE_SUMMARY, CODE_MEMORY, CODE_EMIT, CODE_PRELUDE, CODE_VERSION } Code;
+typedef enum Code { CODE_STANDALONE = 256, CODE_BLAS, CODE_THREADS, CODE_PROFILE, CODE_RECOMPUTE, CODE_SUMMARY, CODE_MEMORY, CODE_EMIT, CODE_PRELUDE, CODE_VERSION } Code;
 
 static const struct option long_options[] = {
     {"output", required_argument, NULL, 'o'},          {"name", required_argument, NULL, 'n'},
@@ -43,7 +44,7 @@ static const struct option long_options[] = {
     {"profile", no_argument, NULL, CODE_PROFILE},      {"recompute", no_argument, NULL, CODE_RECOMPUTE},
     {"summary", no_argument, NULL, CODE_SUMMARY},      {"memory", no_argument, NULL, CODE_MEMORY},
     {"emit", required_argument, NULL, CODE_EMIT},      {"prelude", no_argument, NULL, CODE_PRELUDE},
-    {"version", no_argument, NULL, CODE_VERSION},      {"help", no_argument, NULL, 'h'},
+    {"version", no_argument, NULL, CODE_VERSION},      {"threads", required_argument, NULL, CODE_THREADS}, {"help", no_argument, NULL, 'h'},
     {NULL, 0, NULL, 0}};
 
 enum { GO_ON = -1, DONE = 0, WRONG_USAGE = 2 };
@@ -105,6 +106,12 @@ static int read_blas(const char *name, Options *options)
     return options->plain || strcmp(name, "cblas") == 0 ? GO_ON : wrong_usage("--blas=%s: it can be none or cblas", name);
 }
 
+static int read_threads(const char *name, Options *options)
+{
+    options->threads = strcmp(name, "posix") == 0 ? THREADS_POSIX : THREADS_NONE;
+    return options->threads == THREADS_POSIX || strcmp(name, "none") == 0 ? GO_ON : wrong_usage("--threads=%s: it can be posix or none", name);
+}
+
 static int read_definition(Context *context, const char *definition)
 {
     const char *sign = strchr(definition, '=');
@@ -138,6 +145,7 @@ static int read_option(Context *context, int code, const char *value, Options *o
     case CODE_PROFILE: options->profile = true; return GO_ON;
     case CODE_RECOMPUTE: context->recompute = true; return GO_ON;
     case CODE_BLAS: return read_blas(value, options);
+    case CODE_THREADS: return read_threads(value, options);
     case CODE_SUMMARY: return read_product(PRODUCT_SUMMARY, options);
     case CODE_MEMORY: return read_product(PRODUCT_MEMORY, options);
     case CODE_EMIT: return read_stage(value, options);
@@ -167,6 +175,8 @@ static int check(Context *context, Options *options)
 {
     if (options->product == PRODUCT_PRELUDE)
         return GO_ON;
+    if (options->threads == THREADS_UNSAID)
+        options->threads = options->plain ? THREADS_NONE : THREADS_POSIX;
     if (options->input == NULL)
         return wrong_usage("no model is given");
     if (options->product == PRODUCT_PROGRAM && options->output == NULL)

@@ -259,6 +259,21 @@ static void keep_places(Planner *planner) {
     }
 }
 
+const Buffer *storage(const Buffer *buffer) {
+    while (buffer->over) buffer = buffer->over;
+    return buffer;
+}
+
+bool buffers_overlap(const Module *module, const Buffer *a, const Buffer *b) {
+    int degree[2];
+    int64_t units[2];
+    if (storage(a) == storage(b)) return true;
+    const bool planned = a->kind >= BUFFER_GRADIENT && b->kind >= BUFFER_GRADIENT;
+    measure(module, a->size, &degree[0], &units[0]);
+    measure(module, b->size, &degree[1], &units[1]);
+    return planned && degree[0] == degree[1] && a->offset < b->offset + units[1] && b->offset < a->offset + units[0];
+}
+
 /* ── the whole ────────────────────────────────────────────────────────────────────────────── */
 
 static int64_t largest(int64_t a, int64_t b) { return a > b ? a : b; }

@@ -78,9 +78,10 @@ static void *create_model(const CallOptions *options, size_t batch, gdl_error *e
         return NULL;
     }
     if (options->load && gdl_load(options->model, instance, options->load, error)) {
-        gdl_destroy(instance);
+        gdl_destroy(options->model, instance);
         return NULL;
     }
+    use_threads(options->model, instance, options->threads);
     return instance;
 }
 
@@ -138,7 +139,7 @@ static int compute(Call *call, size_t batch, gdl_error *error) {
     if (!instance)
         return GDL_FAILED;
     int code = run_function(call->function, instance, call->n, call->input, call->output, error);
-    gdl_destroy(instance);
+    gdl_destroy(call->options->model, instance);
     return code;
 }
 

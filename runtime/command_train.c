@@ -170,6 +170,7 @@ static int create_model(Training *training, gdl_error *error) {
     if (!training->instance)
         return gdl_fail(error, "no memory for %s with batches of %zu: %zu bytes", training->model->name, capacity,
                         training->model->memory(capacity));
+    use_threads(training->model, training->instance, training->options->threads);
     return take_matching(training, error);
 }
 
@@ -330,7 +331,7 @@ static void release(Training *training) {
     }
     sources_free(&training->train);
     sources_free(&training->valid);
-    gdl_destroy(training->instance);
+    gdl_destroy(training->model, training->instance);
     free(training->data);
     free(training->best);
     plan_free(&training->plan);

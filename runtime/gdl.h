@@ -121,6 +121,8 @@ typedef struct gdl_model {
     void *(*init)(void *memory, size_t size, size_t batch, uint64_t seed);
     gdl_clock *(*clock)(void *model);
     const gdl_kernel *(*profile)(const void *model); /* the model's kernels; NULL without --profile */
+    /* See gdl_threads. Before the memory of a model is used for something else, it must be told to use 1. */
+    int (*threads)(void *model, int count);
 } gdl_model;
 
 /* The values of a tensor: t->size floats, row-major. */
@@ -138,7 +140,12 @@ enum { GDL_FAILED = -1, GDL_STOPPED = 1 };
 
 /* A model for batches of up to `batch` examples (0: the model's own), with first values from the seed. NULL: no memory. */
 void *gdl_create(const gdl_model *model, size_t batch, uint64_t seed);
-void gdl_destroy(void *instance);
+void gdl_destroy(const gdl_model *model, void *instance); /* NULL is nothing */
+
+/* The instance computes with `count` threads from now on, the caller's included; results do not depend on it. Returns how many
+ * there are: at least 1, and fewer than `count` where it is above 64, the system starts no more, or nothing in the model is
+ * worth it. They keep the caller's floating-point settings (gdl_flush_subnormals), and leave signals to other threads. */
+int gdl_threads(const gdl_model *model, void *instance, size_t count);
 
 /* Prints tensors, parameter counts, memory and stages as a table. */
 void gdl_summary(const gdl_model *model, FILE *to);

@@ -1,6 +1,7 @@
 /* model.c: instances of a model. */
 #include "runtime.h"
 
+#include <limits.h>
 #include <stdlib.h>
 
 enum { ALIGNMENT = 64 };
@@ -16,4 +17,12 @@ void *gdl_create(const gdl_model *model, size_t batch, uint64_t seed) {
     return instance;
 }
 
-void gdl_destroy(void *instance) { free(instance); }
+int gdl_threads(const gdl_model *model, void *instance, size_t count) {
+    return model->threads(instance, count < INT_MAX ? (int)count : INT_MAX);
+}
+
+void gdl_destroy(const gdl_model *model, void *instance) {
+    if (instance)
+        model->threads(instance, 1);
+    free(instance);
+}

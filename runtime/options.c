@@ -75,3 +75,11 @@ char *describe(int key, const char *text, const gdl_model *model, void (*print)(
     fclose(to);
     return described;
 }
+
+/* ── What they ask for ── */
+
+void use_threads(const gdl_model *model, void *instance, size_t wanted) {
+    const int used = wanted > 1 ? gdl_threads(model, instance, wanted) : 1;
+    if (wanted > (size_t)used)
+        fprintf(stderr, "note: %s computes with %d thread%s, not %zu\n", model->name, used, used == 1 ? "" : "s", wanted);
+}

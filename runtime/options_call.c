@@ -13,6 +13,7 @@ enum {
     KEY_COUNT,
     KEY_SEED,
     KEY_BATCH,
+    KEY_THREADS,
     KEY_ZOOM,
     KEY_RANGE,
     KEY_OUT,
@@ -37,6 +38,7 @@ static const struct argp_option call_table[] = {
     {"limit", 0, NULL, OPTION_ALIAS, NULL, 0},
     {"seed", KEY_SEED, "N", 0, "Of the draws (42)", 0},
     {"batch", KEY_BATCH, "N", 0, "Examples computed at a time, instead of the model's (or of all, where they depend on each other)", 0},
+    {"threads", KEY_THREADS, "N", 0, "Compute with N threads (1); results do not depend on it", 0},
     {0},
 };
 
@@ -48,6 +50,7 @@ static error_t call_option(int key, char *text, struct argp_state *state) {
     case KEY_COUNT: options->count = parse_count(state, "--count", text, 1); break;
     case KEY_SEED: options->seed = parse_seed(state, text); break;
     case KEY_BATCH: options->batch = parse_count(state, "--batch", text, 1); break;
+    case KEY_THREADS: options->threads = parse_count(state, "--threads", text, 1); break;
     case ARGP_KEY_ARG:
         if (options->function)
             argp_error(state, "one function is expected, but found '%s' after '%s'", text, options->function);

@@ -16,6 +16,7 @@ enum {
     KEY_LR_SCALE,
     KEY_SEED,
     KEY_PATIENCE,
+    KEY_THREADS,
     KEY_SAVE,
     KEY_SAVE_EVERY,
     KEY_KEEP_BEST,
@@ -45,6 +46,7 @@ static const struct argp_option train_table[] = {
     {"seed", KEY_SEED, "N", 0, "Of first values, order and noise (42)", 0},
     {"patience", KEY_PATIENCE, "N", 0,
      "End a stage after N epochs without a lower loss (of validation where there is one)", 0},
+    {"threads", KEY_THREADS, "N", 0, "Compute with N threads (1); results do not depend on it", 0},
     {NULL, 0, NULL, 0, "Files:", 3},
     {"save", KEY_SAVE, "FILE", 0, "Write a checkpoint (safetensors) after each epoch", 0},
     {"save-every", KEY_SAVE_EVERY, "N", 0, "And after every N iterations", 0},
@@ -138,6 +140,7 @@ static error_t train_option(int key, char *text, struct argp_state *state) {
     case KEY_BATCH: options->batch = parse_count(state, "--batch", text, 1); break;
     case KEY_LR_SCALE: options->lr_scale = (float)parse_positive(state, "--lr-scale", text); break;
     case KEY_PATIENCE: options->patience = parse_count(state, "--patience", text, 1); break;
+    case KEY_THREADS: options->threads = parse_count(state, "--threads", text, 1); break;
     case ARGP_KEY_ARG: texts_add(&options->stages, text); break;
     case ARGP_KEY_END: train_check(options, state); break;
     default: return train_file_option(key, text, state);

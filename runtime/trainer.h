@@ -23,6 +23,9 @@ double parse_number(struct argp_state *state, const char *option, const char *te
 double parse_positive(struct argp_state *state, const char *option, const char *text);
 void parse_pair(struct argp_state *state, const char *option, const char *text, float *low, float *high); /* low < high */
 
+/* What --threads asks for; says so where it cannot be. 0: not given. */
+void use_threads(const gdl_model *model, void *instance, size_t wanted);
+
 /* For argp's help filter: ends the help with what this model has. `text` is what argp would print in its place. */
 char *describe(int key, const char *text, const gdl_model *model, void (*print)(const gdl_model *model, FILE *to));
 
@@ -44,7 +47,7 @@ typedef struct TrainOptions {
     double split;               /* part of the data kept for validation; from 1 on: so many examples; 0: none */
     size_t limit;               /* 0: none */
     bool balanced;
-    size_t epochs, batch, patience, save_every; /* 0: not given, but epochs */
+    size_t epochs, batch, patience, save_every, threads; /* 0: not given, but epochs */
     bool epochs_given;
     float lr_scale;             /* 0: not given */
     uint64_t seed;
@@ -59,7 +62,7 @@ typedef struct CallOptions {
     const gdl_model *model;
     const char *function, *load;
     Texts data;
-    size_t count, batch;        /* 0: not given */
+    size_t count, batch, threads; /* 0: not given */
     uint64_t seed;
 } CallOptions;
 

@@ -112,6 +112,7 @@ static void emit_model(Emit *emit, Text *to) {
     text_add(to, "static gdl_clock *call_clock(void *model) { return %s_get_clock(model); }\n\n", name);
     if (emit->options->profile)
         text_add(to, "static const gdl_kernel *call_profile(const void *model) { return %s_get_profile(model); }\n\n", name);
+    text_add(to, "static int call_threads(void *model, int count) { return %s_threads(model, count); }\n\n", name);
     text_add(to, "const gdl_model *%s_describe(void) {\n    static const gdl_model model = {\n", name);
     text_add(to,
              "        .name = \"%s\",\n        .source = \"%s\",\n        .version = \"%s\",\n        .batch = "
@@ -124,7 +125,7 @@ static void emit_model(Emit *emit, Text *to) {
     text_add(to, "        .stages = %d,\n        .stage = %s,\n", module->stages.count,
              module->stages.count ? "stages" : "NULL");
     text_add(to,
-             "        .memory = %s_memory,\n        .init = call_init,\n        .clock = call_clock,\n%s    };\n    "
+             "        .memory = %s_memory,\n        .init = call_init,\n        .clock = call_clock,\n        .threads = call_threads,\n%s    };\n    "
              "return &model;\n}\n",
              name, emit->options->profile ? "        .profile = call_profile,\n" : "");
 }

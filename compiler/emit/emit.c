@@ -80,6 +80,8 @@ static void emit_model_struct(Emit *emit, Text *to) {
                  "times the capacity, */\n"
                  "    float *region_2;      /* its square */\n    float *region_3;      /* and its cube */\n");
     if (emit->options->profile) text_add(to, "    %s_kernel kernel[%d]; /* counters */\n", emit->options->standalone ? emit->name : "gdl", emit->kernels.count + 1);
+    if (has_piece(emit, "threads"))
+        text_add(to, "    struct support_team *team; /* threads that compute together; NULL: the caller's alone */\n");
     text_add(to, "};\n\n");
     text_add(to, "_Static_assert(sizeof(struct %s) <= %d, \"the tensors start after the struct\");\n", emit->name,
              header_bytes(emit));
@@ -104,9 +106,13 @@ static void emit_source(Emit *emit, Text *to, const char *header) {
     emit_banner(emit, to, arena_printf(emit->arena, "%s.c", emit->name), "a model in C.");
     emit_tensor_table(emit, to);
     emit_plan_table(emit, to);
-    if (emit->options->profile) text_add(to, "#ifndef _POSIX_C_SOURCE\n#define _POSIX_C_SOURCE 199309L /* for clock_gettime */\n#endif\n");
-    text_add(to, "#include \"%s\"\n\n%s#include <math.h>\n#include <stdlib.h>\n#include <string.h>\n%s\n", header,
-             uses_blas(emit) ? "#include <cblas.h>\n" : "", emit->options->profile ? "#include <time.h>\n" : "");
+    const bool threads = has_piece(emit, "threads"), profile = emit->options->profile;
+    if (threads || profile) text_add(to, "#ifndef _POSIX_C_SOURCE\n#define _POSIX_C_SOURCE 200809L\n#endif\n");
+    text_add(to, "#include \"%s\"\n\n%s", header, uses_blas(emit) ? "#include <cblas.h>\n" : "");
+    if (threads) text_add(to, "#include <fenv.h>\n");
+    text_add(to, "#include <math.h>\n");
+    if (threads) text_add(to, "#include <pthread.h>\n#include <signal.h>\n#include <stdatomic.h>\n");
+    text_add(to, "#include <stdlib.h>\n#include <string.h>\n%s\n", profile ? "#include <time.h>\n" : "");
     emit_model_struct(emit, to);
     emit_profile_types(emit, to);
     emit_pieces(emit, to);

@@ -33,6 +33,7 @@ const char *phase_name(Emit *emit, const Stage *stage, const Phase *phase); /* "
 /* ── pieces.c: fragments of support/ ──────────────────────────────────────────────────────── */
 
 const char *piece(Emit *emit, const char *name);  /* how to call it: "support_exp"; it will be emitted */
+bool has_piece(const Emit *emit, const char *name); /* it will be */
 void emit_pieces(Emit *emit, Text *to);
 
 /* ── layout.c: text on lines that fit ─────────────────────────────────────────────────────── */
@@ -54,9 +55,9 @@ typedef struct Seen { const Scalar *scalar; int references; } Seen;  /* by how m
 /* The variables of a reduction that is kept in registers. */
 typedef struct Accumulator { const Statement *statement; const char *total, *lanes, *place; } Accumulator;
 
-/* Some turns of a step's outermost loop, as text: begin, begin + 1, ..., end - 1, which are `turns` for each row of a block. NULL
- * stands for all of them. */
-typedef struct Range { const char *begin, *end, *count; const Poly *turns; } Range;
+/* Some turns of a step's outermost loop, as text: begin, begin + 1, ..., end - 1, which are `turns` for each row of a block, from
+ * the row named. NULL stands for all of them. */
+typedef struct Range { const char *begin, *end, *count, *row; const Poly *turns; } Range;
 
 /* A kernel in the making. */
 typedef struct Kernel {
@@ -87,7 +88,6 @@ const char *loop_name(int depth);
 const char *emit_kernel(Emit *emit, Text *to, const char *name, const Step *step, const Range *range);
 /* A statement without loops, as lines of the program that has it. */
 void emit_inline(Emit *emit, Text *to, const Program *program, const Step *step, int margin);
-const Buffer *storage(const Buffer *buffer);  /* the buffer whose place it has */
 const char *buffer_type(const Buffer *buffer); /* "float" or "int32_t" */
 
 /* ── product.c: matrix products ───────────────────────────────────────────────────────────── */
@@ -105,6 +105,16 @@ const char *shape_comment(Emit *emit, const Shape *shape);       /* "[n][784]" *
 const char *value_comment(Emit *emit, const Buffer *buffer);     /* "hidden[n][784]" */
 const char *place_comment(Emit *emit, const Node *node);         /* "vae.gdl:12", or "" */
 int64_t example_size(const Port *port);                          /* values in one example */
+
+/* ── threads.c: programs that several threads share ───────────────────────────────────────── */
+
+/* A thread's part of the step: "part_1"; NULL where one has it all. */
+const char *part_name(Emit *emit, const Step *step);
+void emit_step_parts(Emit *emit, Text *to, const StepList *steps); /* declares them */
+/* Appends the text of a step, for all threads or for the first one `alone`: the block of that stays open. */
+void emit_shared_step(Emit *emit, Text *to, const Step *step, const char *text, bool *alone);
+/* The function `name` with these parameters (and a parenthesis), which has all threads go through the body. */
+void emit_team_function(Emit *emit, Text *to, const char *name, const char *parameters, const char *body);
 
 /* ── conv.c ───────────────────────────────────────────────────────────────────────────────── */
 

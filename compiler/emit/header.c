@@ -35,6 +35,15 @@ static bool has_labels(Port *const *ports, int count) {
     return false;
 }
 
+static void declare_threads(Emit *emit, Text *to) {
+    add_comment(to, 0,
+                "Computes with `count` threads from now on, the caller's included: results are the same to the bit. Returns how many "
+                "there are: 1 for a smaller count, 64 for a larger one, fewer where the system starts no more, and 1 where nothing in "
+                "this model is worth more. Before the memory of a model that is not freed is used for something else: count 1.");
+    add_call(emit, to, "int ", "threads", arena_printf(emit->arena, "%s *m, int count", emit->name));
+    text_add(to, "\n");
+}
+
 static void declare_model(Emit *emit, Text *to) {
     const char *name = emit->name, *upper = emit->upper;
     const int64_t batch = emit->module->bounds.items[SYMBOL_BATCH];
@@ -51,6 +60,7 @@ static void declare_model(Emit *emit, Text *to) {
     text_add(to, "/* The same for up to `batch` examples at once. */\n");
     add_call(emit, to, arena_printf(emit->arena, "%s *", name), "create_batch", "size_t batch, uint64_t seed");
     text_add(to, "void %s_free(%s *m); /* of a created model; NULL is nothing */\n\n", name, name);
+    declare_threads(emit, to);
     text_add(to,
              "/* In the caller's memory: `size` bytes, aligned to 64, %s_MEMORY or %s_memory(batch) of them at least; "
              "else NULL. */\n",

@@ -91,6 +91,22 @@ static void emit_regions(Emit *emit, Text *to) {
     }
 }
 
+static bool uses_threads(const Emit *emit) {
+    for (int i = 0; i < emit->programs->count; i++)
+        for (int part = 0; part < PART_COUNT; part++)
+            if (steps_are_shared(&emit->programs->items[i]->part[part])) return true;
+    return false;
+}
+
+static void emit_threads(Emit *emit, Text *to) {
+    text_add(to, "int %s_threads(%s *m, int count) {\n", emit->name, emit->name);
+    if (uses_threads(emit)) {
+        piece(emit, "threads");
+        text_add(to, "    support_dismiss(m->team);\n    m->team = support_assemble(count);\n"
+                     "    return m->team ? (int)m->team->member[0].count : 1;\n}\n\n");
+    } else text_add(to, "    (void)m;\n    (void)count;\n    return 1;\n}\n\n");
+}
+
 static void emit_init(Emit *emit, Text *to) {
     const char *name = emit->name;
     text_add(to, "%s *%s_init_batch(void *memory, size_t size, size_t batch, uint64_t seed) {\n", name, name);
@@ -115,7 +131,8 @@ static void emit_init(Emit *emit, Text *to) {
              name);
     text_add(to, "%s *%s_create(uint64_t seed) { return %s_create_batch(%s_BATCH_SIZE, seed); }\n\n", name, name, name,
              emit->upper);
-    text_add(to, "void %s_free(%s *m) { free(m); }\n\n", name, name);
+    emit_threads(emit, to);
+    text_add(to, "void %s_free(%s *m) {\n    if (m != NULL) %s_threads(m, 1);\n    free(m);\n}\n\n", name, name, name);
     text_add(to, "%s_clock *%s_get_clock(%s *m) { return &m->clock; }\n\n", emit->options->standalone ? name : "gdl",
              name, name);
     text_add(to, "float *%s_get_tensors(%s *m) { return m->tensors; }\n\n", name, name);

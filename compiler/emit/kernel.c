@@ -30,11 +30,6 @@ static void line(Kernel *kernel, const char *format, ...) {
 
 /* ── names ────────────────────────────────────────────────────────────────────────────────── */
 
-const Buffer *storage(const Buffer *buffer) {
-    while (buffer->over) buffer = buffer->over;
-    return buffer;
-}
-
 /* Buffers in one place have one name in the function: the restrict of its parameters promises it. */
 const char *buffer_text(const Kernel *kernel, const Buffer *buffer) {
     for (int i = 0; i < kernel->accesses.count; i++) {

@@ -4,9 +4,10 @@
 #include <ctype.h>
 #include <string.h>
 
-extern const char support_math[], support_random[], support_gemm[], support_vector[], support_conv[], support_profile[];
+extern const char support_math[], support_random[], support_gemm[], support_vector[], support_conv[], support_profile[], support_threads[];
 
-static const char *const sources[] = {support_math, support_random, support_gemm, support_vector, support_conv, support_profile};
+static const char *const sources[] = {support_math, support_random, support_gemm, support_vector, support_conv, support_profile,
+                                      support_threads};
 
 static bool same_word(const char *text, const char *word) {
     const size_t length = strlen(word);
@@ -21,9 +22,14 @@ static const char *find_piece(const char *name) {
     return NULL;
 }
 
-static void need(Emit *emit, const char *name) {
+bool has_piece(const Emit *emit, const char *name) {
     for (int i = 0; i < emit->pieces.count; i++)
-        if (strcmp(emit->pieces.items[i], name) == 0) return;
+        if (strcmp(emit->pieces.items[i], name) == 0) return true;
+    return false;
+}
+
+static void need(Emit *emit, const char *name) {
+    if (has_piece(emit, name)) return;
     const char *at = find_piece(name);
     if (at == NULL) return;
     const char *end = at + 5 + strcspn(at + 5, "\n*:");

@@ -79,7 +79,7 @@ static const char *place(Kernel *kernel, const Buffer *buffer, const Index *at, 
     const char *text = buffer_text(kernel, buffer), *start = index_text(kernel, at);
     if (strcmp(start, "0") != 0) text = arena_printf(emit->arena, "%s + %s", text, start);
     if (range == NULL || poly_is(row, 0)) return text;
-    return arena_printf(emit->arena, "%s + %s", text, times_text(emit, poly_mul(emit->arena, row, range->turns), "row"));
+    return arena_printf(emit->arena, "%s + %s", text, times_text(emit, poly_mul(emit->arena, row, range->turns), range->row));
 }
 
 void emit_product(Kernel *kernel, const Gemm *g, const Range *range) {

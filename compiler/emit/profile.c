@@ -1,5 +1,5 @@
 /* --profile: each step of a program adds its time, operations and bytes to a counter that the model carries. Without the option
- * nothing of this is emitted. */
+ * nothing of this is emitted. Of several threads the first one counts: all operations, and its own time with what it waits for others. */
 #include "emit.h"
 
 #include <string.h>
@@ -64,7 +64,7 @@ void profile_step(Emit *emit, Text *to, const char *function, const Step *step) 
     add_title(emit, &title, step, &node);
     const char *place = place_comment(emit, node);
     while (*place == ' ') place++;
-    add_statement(to, 4, arena_printf(emit->arena, "support_time = %s(&m->kernel[%d], support_time, %s, %s);", piece(emit, "profile"),
+    add_statement(to, 4, arena_printf(emit->arena, "%ssupport_time = %s(&m->kernel[%d], support_time, %s, %s);", step->share.turns ? "if (self->index == 0) " : "", piece(emit, "profile"),
                                       emit->kernels.count, real_text(emit, cost.flops), real_text(emit, cost.bytes)));
     LIST_PUSH(emit->arena, &emit->kernels, arena_printf(emit->arena, "\"%s\", \"%s\", \"%s\"", function, title.bytes, place));
 }

@@ -58,7 +58,7 @@ static const char *first_position(Emit *emit, const Shape *shape) {
                : arena_printf(emit->arena, size->count > 1 ? "first * (%s)" : "first * %s", poly_text(emit, size));
 }
 
-static void emit_draw(Emit *emit, Text *to, const Draw *draw) {
+static void emit_draw(Emit *emit, Text *to, const Draw *draw, const Range *range) {
     const Node *node = draw->node;
     const Shape *shape = &node->shape;
     const int stream = node->attr.rand.stream;
@@ -70,9 +70,14 @@ static void emit_draw(Emit *emit, Text *to, const Draw *draw) {
                  poly_text(emit, rows), poly_text(emit, poly_dim(emit->arena, columns)), draw->buffer->name);
         return;
     }
+    const char *position = first_position(emit, shape), *count = poly_text(emit, draw->buffer->size), *place = draw->buffer->name;
+    if (range) {
+        position = arena_printf(emit->arena, "%s + %s", position, range->begin);
+        place = arena_printf(emit->arena, "%s + %s", place, range->begin);
+        count = range->count;
+    }
     text_add(to, "    %s(m->clock.seed, tick, %du, %s, %s, %s);\n",
-             piece(emit, node->attr.rand.distribution == DRAW_UNIFORM ? "uniform" : "normal"), stream,
-             first_position(emit, shape), poly_text(emit, draw->buffer->size), draw->buffer->name);
+             piece(emit, node->attr.rand.distribution == DRAW_UNIFORM ? "uniform" : "normal"), stream, position, count, place);
 }
 
 /* ── pointers ─────────────────────────────────────────────────────────────────────────────── */
@@ -126,21 +131,25 @@ static Range range_of(Part *part, const Blocked *block, const Step *step, const 
     const Poly *turns = poly_divide(emit->arena, step_turns(step), block->extent);
     const char *end = arena_printf(emit->arena, "row + %s", rows), *count = times_text(emit, turns, rows);
     if (isdigit((unsigned char)*rows)) count = poly_text(emit, poly_scale(emit->arena, turns, block->rows));
-    return (Range){.begin = times_text(emit, turns, "row"), .end = times_text(emit, turns, end), .count = count, .turns = turns};
+    return (Range){.begin = times_text(emit, turns, "row"), .end = times_text(emit, turns, end), .count = count, .row = "row", .turns = turns};
 }
 
-/* Block by block, or all at once where there is only one; the last may be smaller. */
-static void emit_block(Part *part, const Blocked *block) {
+/* Block by block, or all at once where there is only one; the last may be smaller. A thread has its part of the rows. */
+static void emit_block(Part *part, const Blocked *block, const char *share) {
     Emit *emit = part->emit;
     int64_t constant;
-    const bool known = poly_constant(block->extent, &constant), whole = known && constant <= block->rows;
-    const char *extent = poly_text(emit, block->extent), *rows = arena_printf(emit->arena, "%" PRId64, block->rows);
+    const bool known = poly_constant(block->extent, &constant) && !share, whole = known && constant <= block->rows;
+    const char *end = poly_text(emit, block->extent), *begin = "0", *rows = arena_printf(emit->arena, "%" PRId64, block->rows);
+    if (share) {
+        begin = arena_printf(emit->arena, "%s.begin", share);
+        end = arena_printf(emit->arena, "%s.end", share);
+    }
     if (!whole) {
-        text_add(&part->body, "%*sfor (size_t row = 0; row < %s; row += %s) {\n", part->margin, "", extent, rows);
+        text_add(&part->body, "%*sfor (size_t row = %s; row < %s; row += %s) {\n", part->margin, "", begin, end, rows);
         part->margin += 4;
     }
     if (!known || constant % block->rows != 0) {
-        text_add(&part->body, "%*sconst size_t rows = %s - row < %s ? %s - row : %s;\n", part->margin, "", extent, rows, extent, rows);
+        text_add(&part->body, "%*sconst size_t rows = %s - row < %s ? %s - row : %s;\n", part->margin, "", end, rows, end, rows);
         rows = "rows";
     }
     for (int i = 0; i < block->body.count; i++) {
@@ -178,14 +187,45 @@ static void emit_step(Part *part, const Step *step, const Range *range) {
         emit_product(&(Kernel){.emit = emit, .to = body, .margin = part->margin}, &step->gemm, range);
         break;
     case STEP_CONV: emit_conv(emit, part->kernels, body, &step->conv); break;
-    case STEP_DRAW: emit_draw(emit, body, &step->draw); break;
+    case STEP_DRAW: emit_draw(emit, body, &step->draw, range); break;
     case STEP_STATEMENT:
         comment_loops(emit, body, step, part->margin);
         emit_inline(emit, body, part->program, step, part->margin);
         break;
     case STEP_LOOP: emit_loops(part, step, range); break;
-    case STEP_BLOCK: emit_block(part, &step->block); break;
+    case STEP_BLOCK: emit_block(part, &step->block, part_name(emit, step)); break;
     }
+}
+
+/* A thread's part of a step: its turns of the outermost loop; of a product by BLAS in pieces, which do not depend on how many threads
+ * there are, as its results might. */
+static void emit_share(Part *part, Step *step) {
+    Emit *emit = part->emit;
+    const char *name = part_name(emit, step);
+    if (name && divided_in_pieces(emit->options, step)) {
+        Blocked pieces = {.extent = step->share.turns, .rows = step->share.grain};
+        LIST_PUSH(emit->arena, &pieces.body, step);
+        emit_block(part, &pieces, name);
+    } else if (name && step->kind != STEP_BLOCK) {
+        const char *begin = arena_printf(emit->arena, "%s.begin", name), *end = arena_printf(emit->arena, "%s.end", name);
+        emit_step(part, step, &(Range){.begin = begin, .end = end, .count = arena_printf(emit->arena, "%s - %s", end, begin), .row = begin,
+                                       .turns = poly_const(emit->arena, 1)});
+    } else emit_step(part, step, NULL);
+}
+
+static void emit_steps(Part *part, const StepList *steps, bool shared) {
+    Text all = {.arena = part->emit->arena};
+    bool alone = false;
+    profile_begin(part->emit, &all);
+    for (int i = 0; i < steps->count; i++) {
+        emit_share(part, steps->items[i]);
+        profile_step(part->emit, &part->body, part->name + strlen("run_"), steps->items[i]);
+        if (shared) emit_shared_step(part->emit, &all, steps->items[i], part->body.bytes, &alone);
+        else text_bytes(&all, part->body.bytes, part->body.length);
+        part->body = (Text){.arena = part->emit->arena};
+    }
+    text_add(&all, "%s", alone ? "    }\n" : "");
+    part->body = all;
 }
 
 static const Buffer *buffer_of_port(const Program *program, BufferKind kind, const Port *port) {
@@ -218,31 +258,33 @@ static void emit_unused(Text *to, const char *parameters, const char *body) {
     }
 }
 
+static void emit_function(Text *to, const char *name, const char *parameters, const char *body) {
+    text_add(to, "static void %s(", name);
+    add_wrapped(to, parameters, (int)strlen(name) + 13, LINE_WIDTH);
+    text_add(to, " {\n");
+    emit_unused(to, parameters, body);
+    text_add(to, "%s}\n\n", body);
+}
+
 static void emit_part(Emit *emit, Text *to, const Program *program, int part, const char *name) {
     Text pointers = {.arena = emit->arena}, parameters = {.arena = emit->arena};
     Part made = {.emit = emit, .kernels = to, .body = {.arena = emit->arena}, .program = program, .name = name, .margin = 4};
     AccessList accesses = {0};
-    profile_begin(emit, &made.body);
-    for (int i = 0; i < program->part[part].count; i++) {
-        const Step *step = program->part[part].items[i];
-        step_accesses(emit->arena, step, &accesses);
-        emit_step(&made, step, NULL);
-        profile_step(emit, &made.body, name + strlen("run_"), step);
-    }
-    if (made.body.length == 0) text_add(&made.body, "%s", "");
+    const StepList *steps = &program->part[part];
+    const bool shared = steps_are_shared(steps);
+    for (int i = 0; i < steps->count; i++) step_accesses(emit->arena, steps->items[i], &accesses);
+    emit_steps(&made, steps, shared);
     emit_pointers(emit, &pointers, program, &accesses, made.body.bytes);
     text_add(&parameters, "%s *m, size_t n, uint64_t first, uint64_t tick", emit->name);
     if (part == PART_BACKWARD) add_ports(program, &parameters);
     if (part == PART_BACKWARD) text_add(&parameters, ", float *report");
     text_add(&parameters, ")");
-    text_add(to, "static void %s(", name);
-    add_wrapped(to, parameters.bytes, (int)strlen(name) + 13, LINE_WIDTH);
-    text_add(to, " {\n%s", pointers.length ? pointers.bytes : "");
     if (mentions(made.body.bytes, "clock"))
-        text_add(to, "    const %s_clock *const clock = &m->clock;\n", emit->options->standalone ? emit->name : "gdl");
-    emit_unused(to, parameters.bytes,
-                arena_printf(emit->arena, "%s%s", pointers.length ? pointers.bytes : "", made.body.bytes));
-    text_add(to, "\n%s}\n\n", made.body.bytes);
+        text_add(&pointers, "    const %s_clock *const clock = &m->clock;\n", emit->options->standalone ? emit->name : "gdl");
+    if (shared) emit_step_parts(emit, &pointers, steps);
+    const char *body = arena_printf(emit->arena, "%s\n%s", pointers.length ? pointers.bytes : "", made.body.bytes);
+    if (shared) emit_team_function(emit, to, name, parameters.bytes, body);
+    else emit_function(to, name, parameters.bytes, body);
 }
 
 void emit_program(Emit *emit, Text *to, const Program *program) {

@@ -37,21 +37,27 @@ void statement_accesses(Arena *arena, const Statement *statement, AccessList *li
         LIST_PUSH(arena, list, ((Access){.buffer = statement->buffer, .at = statement->at, .writes = true}));
 }
 
-/* All that a matrix of the product covers: its axes are loops inside the product's own. */
-static void matrix_access(Arena *arena, const Gemm *gemm, Access whole, const Poly *rows, const Poly *row, const Poly *columns,
-                          const Poly *column, AccessList *list) {
+/* The axes of a product as loops inside its own: rows, what is summed over, columns. A row reads all of the second operand. */
+enum { LOOP_M, LOOP_K, LOOP_N };
+
+typedef struct MatrixAxis { int loop; const Poly *extent, *distance; } MatrixAxis;
+
+static void matrix_access(Arena *arena, const Gemm *gemm, Access whole, MatrixAxis down, MatrixAxis across, AccessList *list) {
     const int depth = gemm->depth + gemm->loops;
     index_accesses(arena, whole.at, list);
-    whole.at = index_add(arena, whole.at, index_mul(arena, index_loop(arena, depth, rows), row));
-    whole.at = index_add(arena, whole.at, index_mul(arena, index_loop(arena, depth + 1, columns), column));
+    whole.at = index_add(arena, whole.at, index_mul(arena, index_loop(arena, depth + down.loop, down.extent), down.distance));
+    whole.at = index_add(arena, whole.at, index_mul(arena, index_loop(arena, depth + across.loop, across.extent), across.distance));
     LIST_PUSH(arena, list, whole);
 }
 
 static void gemm_accesses(Arena *arena, const Gemm *g, AccessList *list) {
     const Poly *one = poly_const(arena, 1);
-    matrix_access(arena, g, (Access){.buffer = g->a, .at = g->a_at}, g->m, g->a_m, g->k, g->a_k, list);
-    matrix_access(arena, g, (Access){.buffer = g->b, .at = g->b_at}, g->k, g->b_k, g->n, g->b_n, list);
-    matrix_access(arena, g, (Access){.buffer = g->c, .at = g->c_at, .writes = true}, g->m, g->n, g->n, one, list);
+    matrix_access(arena, g, (Access){.buffer = g->a, .at = g->a_at}, (MatrixAxis){LOOP_M, g->m, g->a_m},
+                  (MatrixAxis){LOOP_K, g->k, g->a_k}, list);
+    matrix_access(arena, g, (Access){.buffer = g->b, .at = g->b_at}, (MatrixAxis){LOOP_K, g->k, g->b_k},
+                  (MatrixAxis){LOOP_N, g->n, g->b_n}, list);
+    matrix_access(arena, g, (Access){.buffer = g->c, .at = g->c_at, .writes = true}, (MatrixAxis){LOOP_M, g->m, g->n},
+                  (MatrixAxis){LOOP_N, g->n, one}, list);
 }
 
 const StepList *step_body(const Step *step) {

@@ -33,9 +33,9 @@ static const Index *place_by_rows(Arena *arena, const Index *at, const Poly *row
     return place;
 }
 
-static void accesses_by_rows(Arena *arena, const Step *step, const Poly *rows, AccessList *list) {
+void row_accesses(Arena *arena, const Step *step, const Poly *rows, AccessList *list) {
     if (step->kind == STEP_BLOCK) {
-        for (int i = 0; i < step->block.body.count; i++) accesses_by_rows(arena, step->block.body.items[i], rows, list);
+        for (int i = 0; i < step->block.body.count; i++) row_accesses(arena, step->block.body.items[i], rows, list);
         return;
     }
     AccessList accesses = {0};
@@ -82,8 +82,8 @@ static bool may_join(const Fuse *fuse, const Step *step, const Step *added) {
     const Poly *rows = shared_rows(fuse->arena, step, added);
     if (!rows || !can_be_cut(step) || !can_be_cut(added) || (has_product(step) && !reads_little(fuse, added))) return false;
     AccessList first = {0}, second = {0};
-    accesses_by_rows(fuse->arena, step, rows, &first);
-    accesses_by_rows(fuse->arena, added, rows, &second);
+    row_accesses(fuse->arena, step, rows, &first);
+    row_accesses(fuse->arena, added, rows, &second);
     return can_share_turns(fuse->arena, &first, &second, 0) && turns_meet(fuse->arena, &first, &second, 0);
 }
 
@@ -103,7 +103,7 @@ static int64_t row_bytes(const Fuse *fuse, const AccessList *accesses) {
 /* As many rows as the cache holds; equal blocks, where a size not much smaller makes them equal. */
 static int64_t rows_of_block(const Fuse *fuse, const Step *step) {
     AccessList accesses = {0};
-    accesses_by_rows(fuse->arena, step, step->block.extent, &accesses);
+    row_accesses(fuse->arena, step, step->block.extent, &accesses);
     int64_t extent, rows = BLOCK_BYTES / row_bytes(fuse, &accesses) / FEWEST_ROWS * FEWEST_ROWS;
     rows = rows < FEWEST_ROWS ? FEWEST_ROWS : rows > MOST_ROWS ? MOST_ROWS : rows;
     if (!poly_constant(step->block.extent, &extent)) return rows;

@@ -7,19 +7,14 @@
 /* ── index.c: where an element lies, as a function of the loops ───────────────────────────── */
 
 const Index *index_const(Arena *arena, const Poly *value);
-const Index *index_loop(Arena *arena, int depth, const Poly *extent);
 const Index *index_value(Arena *arena, const Scalar *value, const Poly *limit); /* a computed row number */
-const Index *index_add(Arena *arena, const Index *a, const Index *b);
-const Index *index_mul(Arena *arena, const Index *a, const Poly *by);
 /* Quotient and rest by `by`; the quotient is known to be less than `limit`. */
 const Index *index_div(Arena *arena, const Index *a, const Poly *by, const Poly *limit);
 const Index *index_mod(Arena *arena, const Index *a, const Poly *by);
 int index_depth(const Index *a);                                /* the deepest loop it depends on; -1 */
 bool index_affine(const Index *a);                              /* loops only: no division, no computed row */
 const Poly *index_factor(Arena *arena, const Index *a, int depth); /* of a loop: how far one turn of it moves; 0 */
-/* Whether two accesses in different turns of the loop `depth` never meet, when the loops around it are in the same turn. */
-bool index_apart(Arena *arena, const Index *a, const Index *b, int depth);
-/* The same, where both walk through the same elements side by side. */
+/* As index_apart, where both walk through the same elements side by side. */
 bool index_abreast(Arena *arena, const Index *a, const Index *b, int depth);
 
 /* ── scalar.c: the values of nodes inside loops ───────────────────────────────────────────── */

@@ -81,11 +81,11 @@ static Subject subject_create(const gdl_model *model, const gdl_stage *stage) {
     return s;
 }
 
-static void subject_free(Subject *s) {
+static void subject_free(const gdl_model *model, Subject *s) {
     for (size_t i = 0; i < BATCHES * s->stage->inputs; i++) free((void *)(uintptr_t)s->input[i]);
     free(s->input);
     free(s->report);
-    gdl_destroy(s->model);
+    gdl_destroy(model, s->model);
 }
 
 static void step(Subject *s) {
@@ -124,9 +124,10 @@ static void take_turn(Times *times, void (*run)(void *context), void *context) {
 
 /* All in turns, for about so many seconds. */
 static void measure(Subject *s, Products *products, const Peer *peer, int threads, double seconds, Measured *measured) {
-    openblas_set_num_threads(threads);
     for (double end = now() + 1e6 * seconds; now() < end;) {
+        openblas_set_num_threads(1); /* in each of the model's own threads */
         take_turn(&measured->step, run_step, s);
+        openblas_set_num_threads(threads);
         take_turn(&measured->products, run_products, products);
         peer_steps(peer, threads, SLICE, add_time, &measured->peer);
     }
@@ -188,6 +189,7 @@ static void bench_stage(const gdl_model *model, size_t number, const char *path,
         const int threads = (int)strtol(list, (char **)&list, 10);
         if (threads < 1) break;
         progress("measuring", model->name, threads);
+        gdl_threads(model, subject.model, (size_t)threads);
         measure(&subject, products, peer, threads, options->seconds, &measured);
         if (isatty(STDERR_FILENO)) fprintf(stderr, "\r\033[K");
         print_row(model, &subject, products, threads, &measured);
@@ -197,7 +199,7 @@ static void bench_stage(const gdl_model *model, size_t number, const char *path,
     }
     if (options->verbose) products_print(products);
     products_free(products);
-    subject_free(&subject);
+    subject_free(model, &subject);
 }
 
 /* ── Models ───────────────────────────────────────────────────────────────────────────────── */

@@ -94,6 +94,12 @@ profiled counted_alone "-DSTANDALONE" "" --standalone --blas=none
 library='memset memcpy malloc free aligned_alloc sqrt sqrtf powf floorf nearbyintf'
 holds "--blas=none needs only the C library" needs plain "$scratch/plain/small.o" "$library"
 holds "--standalone needs only BLAS" needs standalone "$scratch/standalone/small.o" "$library cblas_sgemm cblas_sgemv"
+"$B/gdlc" models/stacked.gdl --standalone -o "$scratch/stacked.c"
+threads='pthread_create pthread_join pthread_sigmask sigfillset fegetenv fesetenv calloc
+    pthread_mutex_init pthread_mutex_lock pthread_mutex_unlock pthread_mutex_destroy
+    pthread_cond_init pthread_cond_wait pthread_cond_broadcast pthread_cond_destroy'
+holds "stacked, standalone" $CC $warnings -O2 $(pkg-config --cflags openblas) -c "$scratch/stacked.c" -o "$scratch/stacked.o"
+holds "--standalone needs only BLAS and threads" needs stacked "$scratch/stacked.o" "$library cblas_sgemm cblas_sgemv $(echo $threads)"
 if grep -n 'gdl\.h\|gdl_' "$scratch/alone/small.c" "$scratch/alone/small.h"; then failed=$((failed + 1)); else passed=$((passed + 1)); fi
 
 # The same input gives the same bytes, wherever it is compiled.

@@ -7,6 +7,7 @@
 typedef struct Fake {
     gdl_clock clock;
     size_t capacity;
+    int threads;
     float encoder[FAKE_PIXELS][FAKE_CODE];
     float decoder[FAKE_CODE][FAKE_PIXELS];
     float head[FAKE_PIXELS][FAKE_CLASSES];
@@ -180,10 +181,12 @@ static void begin_classifier(void *model) { memset(((Fake *)model)->slow, 0, siz
 static size_t memory(size_t batch) { return sizeof(Fake) + batch * FAKE_PIXELS * sizeof(float); }
 static gdl_clock *clock_of(void *model) { return &((Fake *)model)->clock; }
 
+static int threads(void *model, int count) { return ((Fake *)model)->threads = count < 1 ? 1 : count > 4 ? 4 : count; }
+
 static void *init(void *at, size_t size, size_t batch, uint64_t seed) {
     Fake *m = at;
     if (size < memory(batch)) return NULL;
-    *m = (Fake){.clock = {.seed = seed, .lr_scale = 1}, .capacity = batch};
+    *m = (Fake){.clock = {.seed = seed, .lr_scale = 1}, .capacity = batch, .threads = 1};
     for (size_t i = 0; i < FAKE_PIXELS * FAKE_CODE; i++) {
         m->encoder[i / FAKE_CODE][i % FAKE_CODE] = draw(&m->clock, 0, 100, i);
         m->decoder[i / FAKE_PIXELS][i % FAKE_PIXELS] = draw(&m->clock, 0, 101, i);
@@ -228,6 +231,6 @@ static const gdl_stage stages[] = {
 const gdl_model *fake_describe(void) {
     static const gdl_model model = {.name = "fake", .source = "fake.gdl", .version = "0", .batch = 8, .tensors = 6, .tensor = tensors,
                                     .functions = 6, .function = functions, .stages = 2, .stage = stages, .memory = memory, .init = init,
-                                    .clock = clock_of};
+                                    .clock = clock_of, .threads = threads};
     return &model;
 }

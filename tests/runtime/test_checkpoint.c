@@ -41,8 +41,8 @@ static void expect_not_loaded(const char *path, const char *phrase) {
     cr_assert_eq(gdl_load(fake_describe(), instance, path, &error), GDL_FAILED, "%s should not load", path);
     cr_expect_not_null(strstr(error.text, phrase), "expected '%s' in: %s", phrase, error.text);
     expect_same_tensors(instance, before);
-    gdl_destroy(instance);
-    gdl_destroy(before);
+    gdl_destroy(fake_describe(), instance);
+    gdl_destroy(fake_describe(), before);
 }
 
 Test(checkpoint, saved_and_loaded) {
@@ -53,8 +53,8 @@ Test(checkpoint, saved_and_loaded) {
     cr_assert_eq(gdl_load(fake_describe(), b, "a.safetensors", &error), 0, "%s", error.text);
     expect_same_tensors(a, b);
     cr_expect_eq(gdl_values(tensor("head.seen"), b)[0], 17);
-    gdl_destroy(a);
-    gdl_destroy(b);
+    gdl_destroy(fake_describe(), a);
+    gdl_destroy(fake_describe(), b);
 }
 
 /* The header is padded so that the values are aligned, and says what the format's readers expect. */
@@ -70,7 +70,7 @@ Test(checkpoint, layout) {
     cr_expect_not_null(strstr(bytes + 8, "\"__metadata__\":{\"format\":\"gdl 1\",\"model\":\"fake\",\"seed\":\"1\""));
     cr_expect_arr_eq(bytes + 8 + length, gdl_values(tensor("encoder.kernel"), instance), 128);
     free(bytes);
-    gdl_destroy(instance);
+    gdl_destroy(fake_describe(), instance);
 }
 
 Test(checkpoint, cut_at_every_byte) {
@@ -86,9 +86,9 @@ Test(checkpoint, cut_at_every_byte) {
     }
     expect_same_tensors(other, same);
     free(bytes);
-    gdl_destroy(instance);
-    gdl_destroy(other);
-    gdl_destroy(same);
+    gdl_destroy(fake_describe(), instance);
+    gdl_destroy(fake_describe(), other);
+    gdl_destroy(fake_describe(), same);
 }
 
 /* No byte of the header, whatever it becomes, makes the reader crash or read outside the file. */
@@ -108,7 +108,7 @@ Test(checkpoint, every_byte_of_the_header_changed) {
         bytes[i] = kept;
     }
     free(bytes);
-    gdl_destroy(instance);
+    gdl_destroy(fake_describe(), instance);
 }
 
 Test(checkpoint, headers_that_cannot_be) {
@@ -160,7 +160,7 @@ Test(checkpoint, matching_tensors_of_another_file) {
     cr_expect_eq(match[2], GDL_LEFT);
     for (int i = 0; i < 32; i++) cr_expect_eq(gdl_values(tensor("encoder.kernel"), instance)[i], 0);
     cr_expect_eq(gdl_values(tensor("decoder.kernel"), instance)[3], kept);
-    gdl_destroy(instance);
+    gdl_destroy(fake_describe(), instance);
     expect_not_loaded("foreign.safetensors", "tensor decoder.kernel is expected to have shape [2, 16], but has [16, 2] there");
 }
 
@@ -186,7 +186,7 @@ Test(checkpoint, full_disk_keeps_the_old_file) {
     cr_expect_str_eq(bytes, "old");
     free(bytes);
     cr_expect_eq(system("test $(ls | wc -l) -eq 1"), 0, "the temporary file should be gone");
-    gdl_destroy(instance);
+    gdl_destroy(fake_describe(), instance);
 }
 
 Test(checkpoint, devices_are_not_replaced) {
@@ -205,7 +205,7 @@ Test(checkpoint, links_stay_links) {
     cr_assert_eq(symlink("real.safetensors", "link.safetensors"), 0);
     cr_assert_eq(gdl_save(fake_describe(), instance, NULL, "link.safetensors", NULL), 0);
     cr_expect_eq(system("test -h link.safetensors && test ! -h real.safetensors && test $(wc -c < real.safetensors) -gt 400"), 0);
-    gdl_destroy(instance);
+    gdl_destroy(fake_describe(), instance);
 }
 
 Test(checkpoint, no_such_folder) {
@@ -213,5 +213,5 @@ Test(checkpoint, no_such_folder) {
     gdl_error error = {""};
     cr_assert_eq(gdl_save(fake_describe(), instance, NULL, "nowhere/a.safetensors", &error), GDL_FAILED);
     cr_expect_not_null(strstr(error.text, "No such file"), "%s", error.text);
-    gdl_destroy(instance);
+    gdl_destroy(fake_describe(), instance);
 }

@@ -37,7 +37,7 @@ static void open_bench(Bench *bench, size_t stage, uint64_t seed) {
 
 static void close_bench(Bench *bench) {
     gdl_run_end(&bench->run);
-    gdl_destroy(bench->run.instance);
+    gdl_destroy(fake_describe(), bench->run.instance);
     gdl_sample_free(&bench->train);
     gdl_sample_free(&bench->valid);
     gdl_data_free(&bench->data);

@@ -251,7 +251,7 @@ static void save_beginning(size_t stage, const char *plan, const char *path) {
     cr_assert_eq(gdl_run_begin(&run, NULL), 0);
     cr_assert_eq(gdl_save(model, run.instance, &run, path, NULL), 0);
     gdl_run_end(&run);
-    gdl_destroy(run.instance);
+    gdl_destroy(model, run.instance);
     gdl_sample_free(&all);
     gdl_data_free(&data);
     gdl_array_free(&images);

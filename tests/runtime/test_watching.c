@@ -24,7 +24,7 @@ static void save_picker(void) {
     encoder[0 * FAKE_CODE] = encoder[5 * FAKE_CODE + 1] = 1;
     head[1 * FAKE_CLASSES] = head[4 * FAKE_CLASSES + 1] = head[15 * FAKE_CLASSES + 2] = 1;
     cr_assert(zero(int, gdl_save(model, instance, NULL, "model.safetensors", NULL)));
-    gdl_destroy(instance);
+    gdl_destroy(model, instance);
 }
 
 static void enter(void) {

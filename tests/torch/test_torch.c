@@ -275,7 +275,7 @@ static void check_model(Trial *trial) {
         check_stage(trial, &model->stage[i]);
     for (size_t p = 0; p < PORTS; p++)
         free(trial->inputs[p]);
-    gdl_destroy(trial->instance);
+    gdl_destroy(trial->model, trial->instance);
 }
 
 int main(int argc, char **argv) {
