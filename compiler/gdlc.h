@@ -724,7 +724,7 @@ typedef struct Blocked { const Poly *extent; /* rows */ int64_t rows; /* of a bl
 typedef enum StepKind { STEP_LOOP, STEP_SCAN, STEP_STATEMENT, STEP_GEMM, STEP_CONV, STEP_DRAW, STEP_BLOCK } StepKind;
 struct Step {
     StepKind kind;
-    AccessList accesses;     /* while steps are made: what it reads and writes */
+    AccessList accesses;     /* what it reads and writes; after fusion, of a program's steps and those of its blocks */
     Share share;
     union {
         struct { int depth; const Poly *extent; StepList body; } loop;

@@ -49,9 +49,8 @@ static void find_lifetimes(Planner *planner) {
     for (int part = 0; part < PART_COUNT; part++) {
         const StepList *steps = &planner->program->part[part];
         for (int i = 0; i < steps->count; i++, time++) {
-            AccessList accesses = {0};
-            step_accesses(planner->arena, steps->items[i], &accesses);
-            for (int k = 0; k < accesses.count; k++) touch(accesses.items[k].buffer, time);
+            const AccessList *accesses = &steps->items[i]->accesses;
+            for (int k = 0; k < accesses->count; k++) touch(accesses->items[k].buffer, time);
         }
     }
 }
@@ -87,30 +86,28 @@ static bool only_reads_at(const AccessList *accesses, const Buffer *buffer, cons
     return true;
 }
 
-static bool touches(Planner *planner, const Step *step, const Buffer *buffer, bool *writes) {
-    AccessList accesses = {0};
+static bool touches(const Step *step, const Buffer *buffer, bool *writes) {
     bool found = false;
-    step_accesses(planner->arena, step, &accesses);
-    for (int i = 0; i < accesses.count; i++) {
-        if (accesses.items[i].buffer != buffer) continue;
+    for (int i = 0; i < step->accesses.count; i++) {
+        if (step->accesses.items[i].buffer != buffer) continue;
         found = true;
-        *writes = *writes || accesses.items[i].writes;
+        *writes = *writes || step->accesses.items[i].writes;
     }
     return found;
 }
 
 /* The loop nest that writes `to`: the step, or one of its block. There, `from` may have been written earlier in the block, which
  * then touches it row by row; nobody else in the block may touch it. NULL where there is none. */
-static const Step *nest_of(Planner *planner, const Step *step, const Buffer *from, const Buffer *to) {
+static const Step *nest_of(const Step *step, const Buffer *from, const Buffer *to) {
     const Step *nest = NULL;
     bool written = false, touched = false;
     if (step->kind != STEP_BLOCK) return step->kind == STEP_LOOP ? step : NULL;
     for (int i = 0; i < step->block.body.count; i++) {
         const Step *member = step->block.body.items[i];
         bool writes_to = false, writes_from = false;
-        const bool touches_from = touches(planner, member, from, &writes_from);
+        const bool touches_from = touches(member, from, &writes_from);
         if (nest && touches_from) return NULL;
-        touches(planner, member, to, &writes_to);
+        touches(member, to, &writes_to);
         if (!nest && writes_to) nest = member->kind == STEP_LOOP ? member : NULL;
         else touched = touched || touches_from;
         if (writes_to && !nest) return NULL;
@@ -122,18 +119,17 @@ static const Step *nest_of(Planner *planner, const Step *step, const Buffer *fro
 /* Whether the step reads `from` only where it writes `to`, in the same turn of the same loops, before or when it does. */
 static bool may_take_over(Planner *planner, const Step *step, const Buffer *from, const Buffer *to) {
     const Statement *writer = NULL;
-    AccessList all = {0}, near = {0};
+    AccessList near = {0};
     int reads = 0, reads_near = 0;
-    step = nest_of(planner, step, from, to);
+    step = nest_of(step, from, to);
     if (step == NULL) return false;
     const StepList *body = writer_of(&step->loop.body, to, &writer);
     if (!body || writer->kind != STATEMENT_STORE) return false;
-    step_accesses(planner->arena, step, &all);
     for (int i = 0; i < body->count && body->items[i]->kind == STEP_STATEMENT; i++) {
         statement_accesses(planner->arena, body->items[i]->statement, &near);
         if (body->items[i]->statement == writer) break;
     }
-    return only_reads_at(&all, from, writer->at, &reads) && only_reads_at(&near, from, writer->at, &reads_near) &&
+    return only_reads_at(&step->accesses, from, writer->at, &reads) && only_reads_at(&near, from, writer->at, &reads_near) &&
            reads == reads_near;
 }
 

@@ -38,11 +38,9 @@ void row_accesses(Arena *arena, const Step *step, const Poly *rows, AccessList *
         for (int i = 0; i < step->block.body.count; i++) row_accesses(arena, step->block.body.items[i], rows, list);
         return;
     }
-    AccessList accesses = {0};
     const Poly *turns = poly_divide(arena, step_turns(step), rows);
-    step_accesses(arena, step, &accesses);
-    for (int i = 0; i < accesses.count; i++) {
-        Access access = accesses.items[i];
+    for (int i = 0; i < step->accesses.count; i++) {
+        Access access = step->accesses.items[i];
         access.at = place_by_rows(arena, access.at, rows, turns);
         LIST_PUSH(arena, list, access);
     }
@@ -122,12 +120,20 @@ static void join(Fuse *fuse, Step **step, Step *added) {
         block = NEW(fuse->arena, Step);
         block->kind = STEP_BLOCK;
         LIST_PUSH(fuse->arena, &block->block.body, *step);
+        add_accesses(fuse->arena, block, &(*step)->accesses);
     }
     block->block.extent = rows;
     LIST_PUSH(fuse->arena, &block->block.body, added);
-    block->accesses = (AccessList){0};
-    step_accesses(fuse->arena, block, &block->accesses);
+    add_accesses(fuse->arena, block, &added->accesses);
     *step = block;
+}
+
+/* Whether both touch some buffer at all, which most do not: asked before what is costly to find out. */
+static bool share_buffer(const Step *a, const Step *b) {
+    for (int i = 0; i < a->accesses.count; i++)
+        for (int j = 0; j < b->accesses.count; j++)
+            if (a->accesses.items[i].buffer == b->accesses.items[j].buffer) return true;
+    return false;
 }
 
 static bool conflicts_after(const StepList *steps, int at, const Step *step) {
@@ -145,7 +151,7 @@ static void move_step(StepList *steps, int from, int to) {
 
 static void add_step(Fuse *fuse, StepList *steps, Step *step) {
     for (int i = steps->count - 1; i >= 0; i--) {
-        if (!may_join(fuse, steps->items[i], step)) continue;
+        if (!share_buffer(steps->items[i], step) || !may_join(fuse, steps->items[i], step)) continue;
         const bool climbs = !conflicts_after(steps, i, step);
         if (!climbs && conflicts_after(steps, i, steps->items[i])) continue;
         if (!climbs) move_step(steps, i, steps->count - 1);

@@ -102,6 +102,7 @@ Buffer *part_buffer(const Fuse *fuse, const Node *scan, int part);           /* 
 /* Puts a statement with its loops into the steps, into earlier loops where that is right and worth it. */
 void merge_statement(Fuse *fuse, StepList *steps, Statement *statement, const Domain *domain);
 void append_step(Fuse *fuse, StepList *steps, Step *step); /* of another kind */
+void add_accesses(Arena *arena, Step *step, const AccessList *added);
 
 /* Of what two steps read and write: whether one must stay before the other. */
 bool accesses_conflict(const AccessList *a, const AccessList *b);

@@ -33,7 +33,7 @@ bool turns_meet(Arena *arena, const AccessList *loop, const AccessList *added, i
     return false;
 }
 
-static void add_accesses(Arena *arena, Step *step, const AccessList *added) {
+void add_accesses(Arena *arena, Step *step, const AccessList *added) {
     for (int i = 0; i < added->count; i++) LIST_PUSH(arena, &step->accesses, added->items[i]);
 }
 
