@@ -156,7 +156,17 @@ support_expanded void support_conv_images(const support_geometry *g, int along_c
     }
 }
 
-/*** conv_image: conv_taps conv_tile
+/*** conv_same: conv_taps
+ * How many positions from one on meet the same taps, up to `most`. */
+support_expanded ptrdiff_t support_conv_same(const support_axis *axis, ptrdiff_t position, support_taps taps, ptrdiff_t most) {
+    for (ptrdiff_t i = 1; i < most; i++) {
+        const support_taps next = support_conv_taps(axis, position + i * axis->next_position);
+        if (position + i * axis->next_position >= axis->positions || next.first != taps.first || next.count != taps.count) return i;
+    }
+    return most;
+}
+
+/*** conv_image: conv_same conv_tile
  * A single image: four positions at once where they meet the same taps. */
 support_expanded void support_conv_image(const support_geometry *g, int along_channels, const float *x, const float *packed, float *out, ptrdiff_t filters) {
     const ptrdiff_t next = g->column.next_position, x_apart = g->column.moves * g->column.image, out_apart = next * g->column.out;
@@ -164,9 +174,9 @@ support_expanded void support_conv_image(const support_geometry *g, int along_ch
         const support_taps r = support_conv_taps(&g->row, p);
         for (ptrdiff_t start = 0; start < next; start++)
             for (ptrdiff_t q = start, turn; q < g->column.positions; q += turn * next) {
-                const support_taps c = support_conv_taps(&g->column, q), last = support_conv_taps(&g->column, q + 3 * next);
+                const support_taps c = support_conv_taps(&g->column, q);
                 float *to = out + p * g->row.out + q * g->column.out;
-                turn = q + 3 * next < g->column.positions && last.first == c.first && last.count == c.count ? 4 : 1;
+                turn = support_conv_same(&g->column, q, c, 4) == 4 ? 4 : 1;
                 if (turn == 4) support_conv_tile(g, along_channels, 4, r, c, x, x_apart, packed, to, out_apart, filters);
                 else support_conv_tile(g, along_channels, 1, r, c, x, x_apart, packed, to, out_apart, filters);
             }

@@ -1,0 +1,36 @@
+#!/bin/sh
+# The fragments of C that emitted code is made of, compiled for vectors of each width that this machine has: their programs in
+# programs/ compare them with plain code, under sanitizers too.
+#
+#     tests/support/run.sh [CASES]         random cases of each program; 100 without a number
+CC=${CC:-cc}
+cases=${1:-100}
+folder=$(mktemp -d) || exit 1
+trap 'rm -rf "$folder"' EXIT
+passed=0
+failed=0
+
+# check PROGRAM FLAGS...
+check() {
+    program=$1
+    shift
+    $CC -std=c11 -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-unused-function -Werror "$@" -o "$folder/$program" "tests/support/programs/$program.c" -lm \
+        > "$folder/log" 2>&1 && "$folder/$program" "$cases" > "$folder/log" 2>&1
+    result=$(tail -n 1 "$folder/log")
+    case $result in
+    *" passed, 0 failed") passed=$((passed + ${result%% passed*})) ;;
+    *) failed=$((failed + 1)) && echo "$program $*:" && tail -n 20 "$folder/log" ;;
+    esac
+}
+
+widths="-DNARROW"
+if $CC -march=native -dM -E - < /dev/null 2> /dev/null | grep -q __AVX2__; then widths="$widths -mavx2"; fi
+if $CC -march=native -dM -E - < /dev/null > /dev/null 2>&1; then widths="$widths -march=native"; fi
+for width in $widths; do
+    for program in conv random; do
+        check $program -O2 "$width"
+        check $program -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined "$width"
+    done
+done
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]
