@@ -793,7 +793,7 @@ bool poly_nonnegative(Arena *arena, const Poly *a);                          /* 
 void poly_print(Text *to, const Module *module, const Poly *a);              /* as C: "784 * n" */
 
 /* What a step does, by its shapes: operations on floating-point numbers, of which a function such as exp counts as one; and the bytes
- * of what it reads and of what it writes, each element once. */
+ * of what it reads and of what it writes, each element once. In one turn of the loops around it. */
 typedef struct Cost { const Poly *flops, *bytes; } Cost;
 Cost step_cost(Arena *arena, const Step *step);
 

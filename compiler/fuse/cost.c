@@ -1,11 +1,15 @@
 /* What a step costs, by its shapes alone: operations on floating-point numbers, and the memory that it touches. */
 #include "fuse.h"
 
-/* The loops around what is being counted, from the outermost, and what was counted in this step. */
+enum { MAX_DEPTH = 3 * MAX_RANK };
+
+/* The loops around what is being counted, from the outermost; operations in one turn of each of them, on numbers; and those that
+ * were counted in the present nest. */
 typedef struct Counter {
     Arena *arena;
-    const Poly *extent[2 * MAX_RANK];
-    int depth;
+    const Poly *extent[MAX_DEPTH];
+    int64_t turn[MAX_DEPTH + 1]; /* in one turn of the loops outside of this depth */
+    int around, depth;           /* loops around the whole; around what is being counted */
     LIST(const Scalar *) counted;
     const Poly *flops;
 } Counter;
@@ -16,6 +20,17 @@ typedef struct Counter {
 static void add_flops(Counter *counter, int depth, const Poly *flops) {
     for (int i = 0; i < depth; i++) flops = poly_mul(counter->arena, flops, counter->extent[i]);
     counter->flops = poly_add(counter->arena, counter->flops, flops);
+}
+
+static void open_loop(Counter *counter, const Poly *extent) {
+    counter->extent[counter->depth++] = extent;
+    counter->turn[counter->depth] = 0;
+}
+
+static void close_loop(Counter *counter) {
+    const int64_t turn = counter->turn[counter->depth];
+    if (turn > 0) add_flops(counter, counter->depth, poly_const(counter->arena, turn));
+    if (--counter->depth == counter->around) counter->counted.count = 0;
 }
 
 static bool first_time(Counter *counter, const Scalar *scalar) {
@@ -32,13 +47,13 @@ static void count_scalar(Counter *counter, const Scalar *scalar) {
         count_scalar(counter, scalar->guard.no);
     }
     if (scalar->kind != SCALAR_OP || !first_time(counter, scalar)) return;
-    add_flops(counter, scalar->depth + 1, poly_const(counter->arena, 1));
+    counter->turn[scalar->depth + 1]++;
     for (int i = 0; i < scalar->op.arity; i++) count_scalar(counter, scalar->op.in[i]);
 }
 
 static void count_statement(Counter *counter, const Statement *statement) {
     count_scalar(counter, statement->value);
-    if (statement->kind != STATEMENT_STORE) add_flops(counter, statement->depth, poly_const(counter->arena, 1));
+    if (statement->kind != STATEMENT_STORE) counter->turn[statement->depth]++;
 }
 
 static void count_gemm(Counter *counter, const Gemm *gemm) {
@@ -66,17 +81,17 @@ static void count_conv(Counter *counter, const Conv *conv) {
 static void count_step(Counter *counter, const Step *step) {
     switch (step->kind) {
     case STEP_LOOP:
-        counter->extent[counter->depth++] = step->loop.extent;
+        open_loop(counter, step->loop.extent);
         for (int i = 0; i < step->loop.body.count; i++) count_step(counter, step->loop.body.items[i]);
-        counter->depth--;
+        close_loop(counter);
         break;
     case STEP_BLOCK:
         for (int i = 0; i < step->block.body.count; i++) count_step(counter, step->block.body.items[i]);
         break;
     case STEP_SCAN:
-        counter->extent[counter->depth++] = step->scan.turns;
+        open_loop(counter, step->scan.turns);
         for (int i = 0; i < step->scan.body.count; i++) count_step(counter, step->scan.body.items[i]);
-        counter->depth--;
+        close_loop(counter);
         break;
     case STEP_STATEMENT: count_statement(counter, step->statement); break;
     case STEP_GEMM: count_gemm(counter, &step->gemm); break;
@@ -89,7 +104,7 @@ static void count_step(Counter *counter, const Step *step) {
 
 /* The smaller of two numbers of elements, as far as that is known; else the first. */
 static const Poly *smaller(Arena *arena, const Poly *a, const Poly *b) {
-    return poly_nonnegative(arena, poly_add(arena, a, poly_scale(arena, b, -1))) ? b : a;
+    return poly_equal(a, b) || poly_nonnegative(arena, poly_add(arena, a, poly_scale(arena, b, -1))) ? b : a;
 }
 
 static const Poly *elements(Arena *arena, const Access *access) {
@@ -127,8 +142,23 @@ static const Poly *bytes_touched(Arena *arena, const Step *step) {
     return poly_scale(arena, sum, (int64_t)sizeof(float));
 }
 
+static int depth_of(const Step *step) {
+    switch (step->kind) {
+    case STEP_LOOP: return step->loop.depth;
+    case STEP_SCAN: return step->scan.depth;
+    case STEP_STATEMENT: return step->statement->depth;
+    case STEP_GEMM: return step->gemm.depth;
+    case STEP_BLOCK: return depth_of(step->block.body.items[0]);
+    default: return 0;
+    }
+}
+
 Cost step_cost(Arena *arena, const Step *step) {
-    Counter counter = {.arena = arena, .flops = poly_const(arena, 0)};
+    Counter counter = {.arena = arena, .around = depth_of(step), .flops = poly_const(arena, 0)};
+    while (counter.depth < counter.around) counter.extent[counter.depth++] = poly_const(arena, 1);
     count_step(&counter, step);
+    int64_t outside = 0;
+    for (int i = 0; i <= counter.around; i++) outside += counter.turn[i];
+    add_flops(&counter, 0, poly_const(arena, outside));
     return (Cost){.flops = counter.flops, .bytes = bytes_touched(arena, step)};
 }

@@ -148,14 +148,19 @@ static const Poly *poly_shift(Arena *arena, const Poly *a, int symbol) {
     return shifted;
 }
 
-/* Sizes are at least 1: written in (size - 1), a polynomial without negative factors is nowhere negative. */
-bool poly_nonnegative(Arena *arena, const Poly *a) {
-    int64_t value;
-    if (poly_constant(a, &value)) return value >= 0;
-    for (int s = 0; s < MAX_SYMBOLS; s++) a = poly_shift(arena, a, s);
+static bool all_positive(const Poly *a) {
     for (int i = 0; i < a->count; i++)
         if (a->term[i].factor < 0) return false;
     return true;
+}
+
+/* Sizes are at least 1: written in (size - 1), a polynomial without negative factors is nowhere negative. */
+bool poly_nonnegative(Arena *arena, const Poly *a) {
+    int64_t value;
+    if (all_positive(a)) return true;
+    if (poly_constant(a, &value)) return false;
+    for (int s = 0; s < MAX_SYMBOLS; s++) a = poly_shift(arena, a, s);
+    return all_positive(a);
 }
 
 static void monomial_print(Text *to, const Module *module, const Monomial *monomial, int64_t factor) {
