@@ -41,7 +41,8 @@ TEST_SOURCES      := $(sort $(wildcard tests/*/test_*.c))
 HELPER_OBJECTS    := $(patsubst %.c,$(B)/%.o,$(filter-out $(TEST_SOURCES),$(sort $(wildcard tests/*/*.c))))
 TESTS             := $(TEST_SOURCES:%.c=$(B)/%)
 
-EXAMPLES          := $(B)/examples/garments $(B)/examples/interpolation $(B)/examples/arithmetic
+EXAMPLES          := $(B)/examples/garments $(B)/examples/interpolation $(B)/examples/arithmetic \
+                     $(B)/examples/signals
 BENCH_MODELS      ?= stacked tied denoising sparse_kl vae gan conv dcgan
 
 # ── Targets for people ───────────────────────────────────────────────────────────────────────
@@ -175,11 +176,17 @@ $(B)/models/%.c: models/%.gdl $(wildcard models/*.gdl) $(B)/gdlc
 	$(call say,GDLC $<)$(B)/gdlc $< -o $@
 $(B)/models/%.o: $(B)/models/%.c
 	$(COMPILE) $(FAST) -Wconversion
-$(B)/examples/interpolation.o $(B)/examples/arithmetic.o: CPPFLAGS += -I$(B)/models
+# The model of an example stands beside it.
+$(B)/models/%.c: examples/%.gdl $(B)/gdlc
+	@mkdir -p $(@D)
+	$(call say,GDLC $<)$(B)/gdlc $< -o $@
+$(B)/examples/interpolation.o $(B)/examples/arithmetic.o $(B)/examples/signals.o: CPPFLAGS += -I$(B)/models
 $(B)/examples/interpolation.o: $(B)/models/vae.c
 $(B)/examples/interpolation: $(B)/models/vae.o
 $(B)/examples/arithmetic.o: $(B)/models/conv_vae.c
 $(B)/examples/arithmetic: $(B)/models/conv_vae.o
+$(B)/examples/signals.o: $(B)/models/waves.c
+$(B)/examples/signals: $(B)/models/waves.o $(B)/examples/canvas.o
 $(EXAMPLES): LDLIBS = $(BLAS_LIBS)
 FAST ?= -O3 -march=native -ffp-contract=fast -fno-trapping-math
 

@@ -59,6 +59,12 @@ check "and the message names both" grep -q "$temporary/c/$images.*$temporary/a/$
 check "a class without pictures is an error" fails arithmetic "$codings" "$temporary/few/$images" "$temporary/few/$labels" x.png
 check "and the message says which" grep -q 'there is no picture of class' "$temporary/errors"
 
+signals() { "$B/examples/signals" "$@" > "$temporary/table" 2> "$temporary/errors"; }
+check "signals trains on series of different lengths" signals "$temporary/signals.png" 20
+check "and draws them: two rows of six, twice" is "$(bytes_of_png "$temporary/signals.png")" "$(printf '%08x%08x' 586 198)"
+check "padding changes nothing" grep -q '^0 of 768 errors change' "$temporary/table"
+check "a bad number of iterations is refused" fails signals "$temporary/signals.png" many
+
 readme_model() { awk '/^```$/ { if (inside) exit; inside = 1; next } inside' README.md; }
 check "the model that README.md shows is models/vae.gdl" is "$(readme_model | cksum)" "$(cksum < models/vae.gdl)"
 
