@@ -75,6 +75,8 @@ conv encoder 23296
 conv decoder 23233
 dcgan generator 840705
 dcgan discriminator 212865
+recurrent encoder 67320
+recurrent decoder 55228
 gan generator 136634
 gan discriminator 132951
 gan_batchnorm discriminator 533505
@@ -202,6 +204,9 @@ conv 1000 falls loss
 conv_vae 1000 falls loss
 vqvae 1000 falls loss
 rbm 2000 falls reconstruction_error
+recurrent 1000 falls loss
+recurrent_denoising 600 falls loss
+recurrent_variational 1000 falls loss
 classifier 2000 falls loss
 gan 2000 nearer
 gan_batchnorm 2000 nearer

@@ -30,6 +30,9 @@ vae truth
 convolutions images
 conv images
 dcgan images -D rate=0
+sequences recurrent
+recurrent recurrent
+gated recurrent
 gan gan
 gan gan_few
 gan_batchnorm gan
