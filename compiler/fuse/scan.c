@@ -78,10 +78,10 @@ static void store_carried(Fuse *step, Buffer *const *carried) {
     }
 }
 
-/* A value that has no place yet gets that in the sequence; convolutions and loops write at the beginning of a buffer only. */
+/* A value that has no place yet gets that in the sequence; convolutions, scattered sums and loops begin with a buffer only. */
 static bool can_go_straight(const Fuse *step, const Node *value) {
     return !step->stored[value->id] && op_info[value->op].class != CLASS_LEAF && value->op != OP_CONV && value->op != OP_PART &&
-           !(value->op == OP_PERMUTE && value->in[0]->op == OP_CONV);
+           value->op != OP_SCATTER_ADD && !(value->op == OP_PERMUTE && value->in[0]->op == OP_CONV);
 }
 
 static void store_collected(Fuse *step) {

@@ -5,7 +5,7 @@
 
 #include <math.h>
 
-enum { STEPS = 20, LARGEST_RANK = 4, LARGEST_SIZE = 96 };
+enum { LARGEST_SIZE = 96 };
 
 /* ── Choice ───────────────────────────────────────────────────────────────────────────────── */
 
@@ -14,7 +14,7 @@ int choose(Maker *m, int choices) {
     return (int)((m->random >> 33) % (uint64_t)choices);
 }
 
-static double size_of(const Maker *m, const Node *node) {
+double size_of(const Maker *m, const Node *node) {
     if (node->op == OP_EXPAND)
         node = node->in[0];
     for (int i = 0; i < m->count; i++)
@@ -34,13 +34,12 @@ Node *keep(Maker *m, Node *node, double size) {
     return node;
 }
 
-/* One of the leaves that a graph starts from, or, more often, a later node, so that graphs grow deep. */
-static Node *any_node(Maker *m) {
+Node *any_node(Maker *m) {
     int a = choose(m, m->count), b = choose(m, m->count);
     return choose(m, 2) ? m->node[a > b ? a : b] : m->node[m->leaves - 1 - choose(m, m->leaves) * choose(m, m->leaves) / m->leaves];
 }
 
-static bool has_batch(const Node *node) {
+bool has_batch(const Node *node) {
     for (int i = 0; i < node->shape.rank; i++)
         if (!dim_is_const(node->shape.dim[i]))
             return true;
@@ -65,8 +64,7 @@ static int one_axis(Maker *m, uint32_t of) {
     return axis;
 }
 
-/* For a batch of five: few enough elements to be quick. */
-static bool small(const Shape *shape) {
+bool small(const Shape *shape) {
     const int64_t symbols[8] = {RANDOM_CAPACITY};
     return shape->rank <= LARGEST_RANK && shape_size(shape, symbols) <= LARGEST_SIZE * RANDOM_CAPACITY;
 }
@@ -100,8 +98,7 @@ static Node *broadcast(Maker *m, const Shape *shape) {
     return missing > 0 ? graph_expand(m->graph, node, shape, (UINT32_C(1) << missing) - 1) : NULL;
 }
 
-/* A node of that shape, not `other` if there is a choice: an earlier one, or a new leaf. */
-static Node *of_shape(Maker *m, const Shape *shape, const Node *other) {
+Node *of_shape(Maker *m, const Shape *shape, const Node *other) {
     for (int tries = 0; tries < 5; tries++) {
         Node *node = choose(m, 2) ? any_node(m) : broadcast(m, shape);
         if (node && node != other && shape_equal(&node->shape, shape))
@@ -415,6 +412,15 @@ static void add_stop(Maker *m) {
     keep(m, graph_stop(m->graph, x), size_of(m, x));
 }
 
+/* The derivative of a sum of one node by another: through loops, and of derivatives. */
+static void add_derivative(Maker *m) {
+    Node *y = tamed(m, any_node(m), 8), *x = any_node(m), *derivative;
+    if (m->per_example && !has_batch(x))
+        return;
+    differentiate(m->graph, graph_sum(m->graph, y, (UINT32_C(1) << y->shape.rank) - 1), &x, 1, &derivative);
+    keep(m, graph_unary(m->graph, OP_TANH, derivative), 1);
+}
+
 static void add_structured(Maker *m, Op op) {
     switch (op) {
     case OP_SELECT: add_select(m); break;
@@ -433,6 +439,8 @@ static void add_structured(Maker *m, Op op) {
     case OP_GATHER: add_gather(m); break;
     case OP_SCATTER_ADD: add_scatter_add(m); break;
     case OP_STOP: add_stop(m); break;
+    case OP_SCAN:
+    case OP_PART: add_loop(m); break;
     default: break; /* leaves: there already, or made where a shape wants one */
     }
 }
@@ -446,12 +454,14 @@ static void add_operation(Maker *m, bool elementwise) {
         add_unary(m, op);
     else if (elementwise && op_info[op].arity == 2)
         add_binary(m, op);
+    else if (choose(m, 12) == 0)
+        add_derivative(m);
     else
         add_structured(m, op);
 }
 
-void add_operations(Maker *m) {
-    for (int i = 0; i < STEPS; i++)
+void add_operations(Maker *m, int count) {
+    for (int i = 0; i < count; i++)
         for (int before = m->count, tries = 0; m->count == before && tries < 4; tries++)
             add_operation(m, i % 2); /* which adds nothing where it finds no operand that fits */
 }

@@ -2,7 +2,7 @@
 #include "random_module.h"
 #include "random_graph.h"
 
-enum { TENSORS = 3, OUTPUTS = 3 };
+enum { TENSORS = 3, OUTPUTS = 3, OPERATIONS = 20 };
 
 /* ── Functions ────────────────────────────────────────────────────────────────────────────── */
 
@@ -52,6 +52,13 @@ static void add_output(Arena *arena, Entry *entry, Node *value) {
     LIST_PUSH(arena, &entry->roots, ((Root){.kind = ROOT_OUTPUT, .name = port->name, .port = port, .value = value}));
 }
 
+/* Every other graph ends with a loop, whose results are those of the graph. */
+static void add_graph(Maker *m) {
+    add_operations(m, OPERATIONS);
+    if (choose(m, 2))
+        add_loop(m);
+}
+
 static Entry *random_function(Arena *arena, const Module *module, uint64_t seed, int number) {
     Maker m;
     maker_begin(&m, arena, seed, number % 2);
@@ -61,7 +68,7 @@ static Entry *random_function(Arena *arena, const Module *module, uint64_t seed,
     for (int i = 0, inputs = 1 + choose(&m, 3); i < inputs; i++)
         add_port(arena, &m, entry, choose(&m, 4));
     add_leaves(&m, module, entry);
-    add_operations(&m);
+    add_graph(&m);
     for (int i = 1; i <= OUTPUTS; i++)
         add_output(arena, entry, as_output(&m, m.node[m.count - i]));
     return entry;
@@ -80,7 +87,7 @@ static Node *mean_of(Graph *g, Node *x) {
 /* The mean of the last nodes: the same for the same seed, in whichever graph. */
 static Node *random_loss(Maker *m, const Module *module, const Entry *entry) {
     add_leaves(m, module, entry);
-    add_operations(m);
+    add_graph(m);
     Node *loss = graph_const(m->graph, 0);
     for (int i = m->count - OUTPUTS; i < m->count; i++)
         loss = graph_binary(m->graph, OP_ADD, loss, mean_of(m->graph, tamed(m, m->node[i], 2)));

@@ -29,6 +29,8 @@ library() {
 
 "$programs/test_simplify" > "$folder/log" 2>&1
 count "$folder/log"
+"$programs/test_derivatives" > "$folder/log" 2>&1
+count "$folder/log"
 
 "$programs/test_random" emit "$folder" 1 "$modules" > "$folder/log" 2>&1 && library m >> "$folder/log" 2>&1 &&
     "$programs/test_random" check "$folder/m.so" 1 "$modules" > "$folder/log" 2>&1
