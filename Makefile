@@ -47,7 +47,7 @@ BENCH_MODELS      ?= stacked tied denoising sparse_kl vae gan conv dcgan
 
 # ── Targets for people ───────────────────────────────────────────────────────────────────────
 
-.PHONY: all demo test check sanitize fuzz bench install uninstall clean help packages tests run-demo FORCE
+.PHONY: all demo test check random sanitize fuzz bench install uninstall clean help packages tests run-demo FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 .SECONDEXPANSION:
@@ -60,6 +60,7 @@ help:
 	@echo 'make test       build and run all tests; the last line is "N passed, N failed"'
 	@echo 'make check      the same, without looking for missing packages'
 	@echo 'make sanitize   the tests under AddressSanitizer and UndefinedBehaviorSanitizer'
+	@echo 'make random     emitted code of RANDOM_GRAPHS=1000 random graphs beside the reference interpreter'
 	@echo 'make fuzz       feed the compiler with broken models, each harness for FUZZ_SECONDS=60 (needs clang)'
 	@echo 'make bench      the time of a training step beside its matrix products alone and PyTorch; memory; start'
 	@echo 'make install    into PREFIX=/usr/local, below DESTDIR; make uninstall takes it away'
@@ -85,6 +86,10 @@ run-demo: all $(EXAMPLES)
 bench: all $(B)/tests/bench/bench $(B)/tests/bench/footprint $(B)/examples/garments $(foreach m,$(BENCH_MODELS),$(B)/tests/bench/$m.so $(B)/tests/bench/$m)
 	@{ $(B)/tests/bench/bench --peers tests/bench/peers.py $(BENCH_FLAGS) $(foreach m,$(BENCH_MODELS),models/$m.gdl=$(B)/tests/bench/$m.so) && \
 	   B='$(B)' tests/bench/footprint.sh $(BENCH_MODELS); } | tee $(B)/bench.txt
+
+RANDOM_GRAPHS ?= 1000
+random: all $(B)/tests/reference/test_random
+	@B='$(B)' CC='$(CC)' tests/reference/random.sh $$(($(RANDOM_GRAPHS) / 10))
 
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 sanitize:

@@ -32,10 +32,8 @@ count "$folder/log"
 "$programs/test_derivatives" > "$folder/log" 2>&1
 count "$folder/log"
 
-"$programs/test_random" emit "$folder" 1 "$modules" > "$folder/log" 2>&1 && library m >> "$folder/log" 2>&1 &&
-    "$programs/test_random" check "$folder/m.so" 1 "$modules" > "$folder/log" 2>&1
+tests/reference/random.sh "$modules" > "$folder/log" 2>&1
 count "$folder/log"
-rm -f "$folder"/m*
 
 for model in models/*.gdl tests/reference/*.gdl; do
     name=$(basename "$model" .gdl)
