@@ -684,10 +684,13 @@ typedef struct Gemm {
     const Node *node;
 } Gemm;
 
-/* How a convolution is computed: what the lanes of a vector are, and what is summed. */
+/* How a convolution is computed: what the lanes of a vector are, and what is summed. A kernel is packed before, in a step of its
+ * own, in the order in which it is read. */
 typedef enum ConvForm {
-    CONV_FILTERS,        /* out = x * kernel: lanes are filters, the channels of the result */
+    CONV_FILTERS,        /* out = x * packed: lanes are filters, the channels of the result */
     CONV_CHANNELS,       /* the same with lanes of channels of x, which are summed: for few filters */
+    CONV_PACK_FILTERS,   /* packed = kernel, for CONV_FILTERS */
+    CONV_PACK_CHANNELS,  /* the same for CONV_CHANNELS */
     CONV_GRADIENT        /* kernel = the sum over images of x times out, the gradient of the result */
 } ConvForm;
 
@@ -711,12 +714,14 @@ typedef struct Conv {
     int64_t image, channel, kernel_channel, kernel_filter, out_image;
     int64_t block;       /* GRADIENT: images to go through at once */
     ConvOperand x, kernel, out;
-    Buffer *packed;      /* for the kernel, in the order in which it is read; NULL for GRADIENT */
+    Buffer *packed;      /* NULL for GRADIENT */
+    int depth;           /* how many loops there are around it */
+    const Poly *turns;   /* of its outermost loop: over images; GRADIENT: over the taps of the kernel; NULL: none */
     const Node *node;
 } Conv;
 
-const ConvOperand *conv_result(const Conv *conv); /* what is computed: `out`, or `kernel` for its gradient */
-const ConvOperand *conv_factor(const Conv *conv); /* what x is multiplied by: the other one */
+Buffer *conv_result(const Conv *conv);            /* what is written */
+bool conv_packs(const Conv *conv);                /* it only packs a kernel */
 
 typedef struct Draw { Buffer *buffer; const Node *node; } Draw; /* fills a buffer with random numbers */
 

@@ -76,7 +76,8 @@ static int64_t round_up(double value, int64_t to) { return (int64_t)ceil(value /
 static int64_t own_grain(const Divider *divider, const Step *step, const Poly *turns) {
     const double count = value_of(divider, turns), work = work_of(divider, step);
     if (work < 2 * worth || count < 2) return 0;
-    int64_t grain = round_up(worth * count / work, is_flat(step) ? LANES : ROWS);
+    const bool taps = step->kind == STEP_CONV && step->conv.form == CONV_GRADIENT; /* there are few, and each is much work */
+    int64_t grain = round_up(worth * count / work, is_flat(step) ? LANES : taps ? 1 : ROWS);
     if (has_pieces(divider->options, step)) grain = round_up(fmax((double)grain, count / PIECES), PIECE_ROWS);
     return (double)grain < count ? grain : 0;
 }

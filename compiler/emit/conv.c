@@ -28,22 +28,27 @@ static void emit_geometry(Emit *emit, Text *to, const Conv *conv) {
 
 /* A function's parameters and body; its name comes before. */
 static const char *function_text(Emit *emit, const Conv *conv) {
-    static const char *const pieces[] = {"conv_filters", "conv_channels", "conv_gradient"};
-    const bool gradient = conv->form == CONV_GRADIENT;
+    static const struct { const char *piece, *parameters, *arguments; } forms[] = {
+        {"conv_filters", "size_t n, const float *x, const float *packed, float *out", "n, x, packed, out"},
+        {"conv_channels", "size_t n, const float *x, const float *packed, float *out", "n, x, packed, out"},
+        {"conv_pack_filters", "const float *kernel, float *packed", "kernel, packed"},
+        {"conv_pack_channels", "const float *kernel, float *packed", "kernel, packed"},
+        {"conv_gradient", "size_t first, size_t end, size_t n, const float *x, const float *out, float *kernel",
+         "first, end, n, x, out, kernel"}};
     Text text = {.arena = emit->arena};
-    text_add(&text, "(size_t n, const float *x, %s) {\n",
-             gradient ? "const float *out, float *kernel" : "const float *kernel, float *packed, float *out");
+    text_add(&text, "(%s) {\n", forms[conv->form].parameters);
     emit_geometry(emit, &text, conv);
-    text_add(&text, "    %s(&geometry, n, x, %s);\n}\n\n", piece(emit, pieces[conv->form]),
-             gradient ? "out, kernel" : "kernel, packed, out");
+    text_add(&text, "    %s(&geometry, %s);\n}\n\n", piece(emit, forms[conv->form].piece), forms[conv->form].arguments);
     return text.bytes;
 }
 
 static void comment_function(Text *to, const Conv *conv) {
+    static const char *const what[] = {"", ": lanes of channels", ": the kernel packed", ": the kernel packed for lanes of channels",
+                                       ": taps `first` to `end` of the gradient of the kernel"};
     const ConvAxis *row = &conv->row, *column = &conv->column;
     text_add(to, "/* [%" PRId64 "][%" PRId64 "][%" PRId64 "] by %" PRId64 " x %" PRId64 " to [%" PRId64 "][%" PRId64 "][%" PRId64 "]%s. */\n",
              row->size, column->size, conv->channels, row->taps, column->taps, row->positions, column->positions, conv->filters,
-             conv->form == CONV_GRADIENT ? ": the gradient of the kernel" : "");
+             what[conv->form]);
 }
 
 /* The name of the function for a geometry; one that is new is appended to `functions`. */
@@ -59,19 +64,33 @@ static const char *function_name(Emit *emit, Text *functions, const Conv *conv) 
     return name;
 }
 
-static const char *operand_text(Emit *emit, const ConvOperand *operand) {
-    return operand->start ? arena_printf(emit->arena, "%s + %" PRId64, operand->buffer->name, operand->start)
-                          : operand->buffer->name;
+/* A pointer to what the first turn of the range touches; `turn` floats lie between turns. */
+static const char *place(Emit *emit, const Buffer *buffer, int64_t start, int64_t turn, const Range *range) {
+    const char *text = start ? arena_printf(emit->arena, "%s + %" PRId64, buffer->name, start) : buffer->name;
+    return range ? arena_printf(emit->arena, "%s + %" PRId64 " * %s", text, turn, range->begin) : text;
 }
 
-void emit_conv(Emit *emit, Text *functions, Text *to, const Conv *conv) {
-    const ConvOperand *result = conv_result(conv), *factor = conv_factor(conv);
-    const char *packed = conv->packed ? arena_printf(emit->arena, "%s, ", conv->packed->name) : "";
-    add_comment(to, 4, arena_printf(emit->arena, "%s = %s * %s%s", value_comment(emit, result->buffer),
-                                    value_comment(emit, conv->x.buffer), value_comment(emit, factor->buffer),
+static const char *arguments(Emit *emit, const Conv *conv, const Range *range) {
+    const char *images = poly_text(emit, poly_dim(emit->arena, conv->images));
+    const char *kernel = place(emit, conv->kernel.buffer, conv->kernel.start, 0, NULL);
+    if (conv_packs(conv)) return arena_printf(emit->arena, "%s, %s", kernel, conv->packed->name);
+    if (conv->form == CONV_GRADIENT)
+        return arena_printf(emit->arena, "%s, %s, %s, %s, %s, %s", range ? range->begin : "0", range ? range->end : poly_text(emit, conv->turns),
+                            images, place(emit, conv->x.buffer, conv->x.start, 0, NULL),
+                            place(emit, conv->out.buffer, conv->out.start, 0, NULL), kernel);
+    return arena_printf(emit->arena, "%s, %s, %s, %s", range ? range->count : images,
+                        place(emit, conv->x.buffer, conv->x.start, conv->image, range), conv->packed->name,
+                        place(emit, conv->out.buffer, conv->out.start, conv->out_image, range));
+}
+
+const char *conv_comment(Emit *emit, const Conv *conv) {
+    const Buffer *kernel = conv->form == CONV_GRADIENT ? conv->out.buffer : conv->kernel.buffer;
+    if (conv_packs(conv)) return arena_printf(emit->arena, "%s, packed", value_comment(emit, kernel));
+    return arena_printf(emit->arena, "conv %s, %s", value_comment(emit, conv->x.buffer), value_comment(emit, kernel));
+}
+
+void emit_conv(Emit *emit, Text *functions, Text *to, const Conv *conv, const Range *range) {
+    add_comment(to, 4, arena_printf(emit->arena, "%s = %s%s", value_comment(emit, conv_result(conv)), conv_comment(emit, conv),
                                     place_comment(emit, conv->node)));
-    add_statement(to, 4,
-                  arena_printf(emit->arena, "%s(%s, %s, %s, %s%s);", function_name(emit, functions, conv),
-                               poly_text(emit, poly_dim(emit->arena, conv->images)), operand_text(emit, &conv->x),
-                               operand_text(emit, factor), packed, operand_text(emit, result)));
+    add_statement(to, 4, arena_printf(emit->arena, "%s(%s);", function_name(emit, functions, conv), arguments(emit, conv, range)));
 }

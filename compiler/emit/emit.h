@@ -118,7 +118,9 @@ void emit_team_function(Emit *emit, Text *to, const char *name, const char *para
 
 /* ── conv.c ───────────────────────────────────────────────────────────────────────────────── */
 
-void emit_conv(Emit *emit, Text *functions, Text *to, const Conv *conv); /* a call, and a function where there is none yet */
+/* A call for the range, and a function where there is none for its geometry yet. */
+void emit_conv(Emit *emit, Text *functions, Text *to, const Conv *conv, const Range *range);
+const char *conv_comment(Emit *emit, const Conv *conv);          /* "conv x[n][28][28], kernel[3][3][1][16]" */
 
 /* ── profile.c: counters of time, operations and bytes, with --profile; else these emit nothing ── */
 

@@ -32,8 +32,8 @@ static void add_title(Emit *emit, Text *text, const Step *step, const Node **nod
         own = step->gemm.node;
         break;
     case STEP_CONV:
-        add_written(emit, text, conv_result(&step->conv)->buffer);
-        text_add(text, " = conv %s, %s", value_comment(emit, step->conv.x.buffer), value_comment(emit, conv_factor(&step->conv)->buffer));
+        add_written(emit, text, conv_result(&step->conv));
+        text_add(text, " = %s", conv_comment(emit, &step->conv));
         own = step->conv.node;
         break;
     case STEP_DRAW:

@@ -186,7 +186,7 @@ static void emit_step(Part *part, const Step *step, const Range *range) {
         add_comment(body, part->margin, product_comment(emit, &step->gemm));
         emit_product(&(Kernel){.emit = emit, .to = body, .margin = part->margin}, &step->gemm, range);
         break;
-    case STEP_CONV: emit_conv(emit, part->kernels, body, &step->conv); break;
+    case STEP_CONV: emit_conv(emit, part->kernels, body, &step->conv, range); break;
     case STEP_DRAW: emit_draw(emit, body, &step->draw, range); break;
     case STEP_STATEMENT:
         comment_loops(emit, body, step, part->margin);

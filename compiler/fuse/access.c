@@ -60,6 +60,39 @@ static void gemm_accesses(Arena *arena, const Gemm *g, AccessList *list) {
                   (MatrixAxis){LOOP_N, g->n, one}, list);
 }
 
+typedef struct ConvLoop { int64_t extent, distance; } ConvLoop;
+
+/* The places that one turn of a convolution touches: its own loop, and four inside of it. */
+static const Index *conv_places(Arena *arena, const Conv *conv, int64_t start, int64_t distance, const ConvLoop inside[4]) {
+    const Index *at = index_const(arena, poly_const(arena, start));
+    at = index_add(arena, at, index_mul(arena, index_loop(arena, conv->depth, conv->turns), poly_const(arena, distance)));
+    for (int i = 0; i < 4; i++)
+        at = index_add(arena, at, index_mul(arena, index_loop(arena, conv->depth + i + 1, poly_const(arena, inside[i].extent)),
+                                            poly_const(arena, inside[i].distance)));
+    return at;
+}
+
+static void conv_accesses(Arena *arena, const Conv *conv, AccessList *list) {
+    const ConvAxis *row = &conv->row, *column = &conv->column;
+    const ConvLoop x[] = {{row->size, row->image}, {column->size, column->image}, {conv->channels, conv->channel}, {1, 0}};
+    const ConvLoop out[] = {{row->positions, row->out}, {column->positions, column->out}, {conv->filters, 1}, {1, 0}};
+    const ConvLoop tap[] = {{conv->channels, conv->kernel_channel}, {conv->filters, conv->kernel_filter}, {1, 0}, {1, 0}};
+    if (conv_packs(conv)) {
+        LIST_PUSH(arena, list, ((Access){.buffer = conv->kernel.buffer}));
+        LIST_PUSH(arena, list, ((Access){.buffer = conv->packed, .writes = true}));
+    } else if (conv->form == CONV_GRADIENT) { /* a kernel that is computed lies in order: one tap is a turn from the next */
+        LIST_PUSH(arena, list, ((Access){.buffer = conv->x.buffer}));
+        LIST_PUSH(arena, list, ((Access){.buffer = conv->out.buffer}));
+        LIST_PUSH(arena, list, ((Access){.buffer = conv->kernel.buffer, .writes = true,
+                                         .at = conv_places(arena, conv, conv->kernel.start, column->kernel, tap)}));
+    } else {
+        LIST_PUSH(arena, list, ((Access){.buffer = conv->x.buffer, .at = conv_places(arena, conv, conv->x.start, conv->image, x)}));
+        LIST_PUSH(arena, list, ((Access){.buffer = conv->packed}));
+        LIST_PUSH(arena, list, ((Access){.buffer = conv->out.buffer, .writes = true,
+                                         .at = conv_places(arena, conv, conv->out.start, conv->out_image, out)}));
+    }
+}
+
 const StepList *step_body(const Step *step) {
     static const StepList none;
     switch (step->kind) {
@@ -75,6 +108,7 @@ const Poly *step_turns(const Step *step) {
     case STEP_LOOP: return step->loop.extent;
     case STEP_GEMM: return step->gemm.loops > 0 ? step->gemm.extent[0] : step->gemm.m;
     case STEP_BLOCK: return step->block.extent;
+    case STEP_CONV: return step->conv.turns;
     default: return NULL;
     }
 }
@@ -90,10 +124,7 @@ void step_accesses(Arena *arena, const Step *step, AccessList *list) {
     case STEP_STATEMENT: statement_accesses(arena, step->statement, list); break;
     case STEP_GEMM: gemm_accesses(arena, &step->gemm, list); break;
     case STEP_CONV:
-        LIST_PUSH(arena, list, ((Access){.buffer = step->conv.x.buffer}));
-        LIST_PUSH(arena, list, ((Access){.buffer = conv_factor(&step->conv)->buffer}));
-        LIST_PUSH(arena, list, ((Access){.buffer = conv_result(&step->conv)->buffer, .writes = true}));
-        if (step->conv.packed) LIST_PUSH(arena, list, ((Access){.buffer = step->conv.packed, .writes = true}));
+        conv_accesses(arena, &step->conv, list);
         break;
     case STEP_DRAW: LIST_PUSH(arena, list, ((Access){.buffer = step->draw.buffer, .writes = true})); break;
     }

@@ -35,9 +35,12 @@ const Node *conv_transposed(const Fuse *fuse, const Node *node) {
 }
 
 
-const ConvOperand *conv_result(const Conv *conv) { return conv->form == CONV_GRADIENT ? &conv->kernel : &conv->out; }
+bool conv_packs(const Conv *conv) { return conv->form == CONV_PACK_FILTERS || conv->form == CONV_PACK_CHANNELS; }
 
-const ConvOperand *conv_factor(const Conv *conv) { return conv->form == CONV_GRADIENT ? &conv->out : &conv->kernel; }
+Buffer *conv_result(const Conv *conv) {
+    if (conv_packs(conv)) return conv->packed;
+    return conv->form == CONV_GRADIENT ? conv->kernel.buffer : conv->out.buffer;
+}
 
 /* ── operands ─────────────────────────────────────────────────────────────────────────────── */
 
@@ -201,6 +204,20 @@ static int64_t images_at_once(const Conv *conv) {
     return size < floats ? floats / size : 1;
 }
 
+static void append_conv(Fuse *fuse, const Conv *conv, int part) {
+    Step *step = NEW(fuse->arena, Step);
+    *step = (Step){.kind = STEP_CONV, .conv = *conv};
+    append_step(fuse, steps_of(fuse, part), step);
+}
+
+/* The kernel is packed once for all images. */
+static void pack_kernel(Fuse *fuse, Conv *conv, int part) {
+    conv->packed = packed_buffer(fuse, conv);
+    Conv pack = *conv;
+    pack.form = conv->form == CONV_FILTERS ? CONV_PACK_FILTERS : CONV_PACK_CHANNELS;
+    append_conv(fuse, &pack, part);
+}
+
 void lower_conv(Fuse *fuse, const Node *node, const Node *result, int part) {
     const int spatial = node->attr.conv.spatial;
     const bool gradient = is_kernel_gradient(node);
@@ -217,8 +234,8 @@ void lower_conv(Fuse *fuse, const Node *node, const Node *result, int part) {
     place_kernel(&conv, gradient ? &stored : &other, axes.kernel, spatial);
     place_out(&conv, gradient ? &other : &stored, axes.out, spatial);
     if (gradient) conv.block = images_at_once(&conv);
-    else conv.packed = packed_buffer(fuse, &conv);
-    Step *step = NEW(fuse->arena, Step);
-    *step = (Step){.kind = STEP_CONV, .conv = conv};
-    append_step(fuse, steps_of(fuse, part), step);
+    else pack_kernel(fuse, &conv, part);
+    conv.depth = fuse->around.depth;
+    conv.turns = gradient ? poly_const(fuse->arena, conv.row.taps * conv.column.taps) : poly_dim(fuse->arena, conv.images);
+    append_conv(fuse, &conv, part);
 }

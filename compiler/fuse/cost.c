@@ -74,6 +74,7 @@ static int64_t meetings(const ConvAxis *axis) {
 }
 
 static void count_conv(Counter *counter, const Conv *conv) {
+    if (conv_packs(conv)) return;
     const int64_t products = meetings(&conv->row) * meetings(&conv->column) * conv->channels * conv->filters;
     add_flops(counter, counter->depth, poly_scale(counter->arena, poly_dim(counter->arena, conv->images), 2 * products));
 }
@@ -135,7 +136,7 @@ static const Poly *bytes_touched(Arena *arena, const Step *step) {
     AccessList list = {0};
     step_accesses(arena, step, &list);
     for (int i = 0; i < list.count; i++) {
-        bool first = step->kind != STEP_CONV || list.items[i].buffer != step->conv.packed; /* which stays in the cache */
+        bool first = true;
         for (int k = 0; k < i; k++) first = first && !same_kind(&list.items[k], &list.items[i]);
         if (first) sum = poly_add(arena, sum, touched(arena, &list, i));
     }

@@ -97,6 +97,15 @@ static void print_gemm(Printer *printer, const Gemm *gemm) {
     text_add(printer->to, "\n");
 }
 
+static void print_conv(Printer *printer, const Conv *conv) {
+    static const char *const forms[] = {"lanes of filters", "lanes of channels", "for lanes of filters", "for lanes of channels", ""};
+    const char *name = conv_result(conv)->name, *kernel = conv->kernel.buffer->name, *x = conv->x.buffer->name;
+    text_add(printer->to, "%*s%s = ", printer->margin, "", name);
+    if (conv_packs(conv)) text_add(printer->to, "pack %s, %s\n", kernel, forms[conv->form]);
+    else if (conv->form == CONV_GRADIENT) text_add(printer->to, "conv %s %s, over images\n", x, conv->out.buffer->name);
+    else text_add(printer->to, "conv %s %s, %s\n", x, conv->packed->name, forms[conv->form]);
+}
+
 static void print_step(Printer *printer, const Step *step) {
     const StepList *body = step_body(step);
     switch (step->kind) {
@@ -117,13 +126,7 @@ static void print_step(Printer *printer, const Step *step) {
         break;
     case STEP_STATEMENT: print_statement(printer, step->statement); break;
     case STEP_GEMM: print_gemm(printer, &step->gemm); break;
-    case STEP_CONV: {
-        static const char *const forms[] = {"lanes of filters", "lanes of channels", "gradient of the kernel"};
-        const Conv *conv = &step->conv;
-        text_add(printer->to, "%*s%s = conv %s %s, %s\n", printer->margin, "", conv_result(conv)->buffer->name,
-                 conv->x.buffer->name, conv_factor(conv)->buffer->name, forms[conv->form]);
-        break;
-    }
+    case STEP_CONV: print_conv(printer, &step->conv); break;
     case STEP_DRAW:
         text_add(printer->to, "%*s%s = draw, stream %d\n", printer->margin, "", step->draw.buffer->name,
                  step->draw.node->attr.rand.stream);

@@ -200,17 +200,15 @@ support_expanded void support_conv_all(const support_geometry *g, int along_chan
     }
 }
 
-/*** conv_filters: conv_pack_filters conv_all
- * out = x * kernel, a vector being of filters. `packed` is for the kernel, in the order in which it is read. */
-support_expanded void support_conv_filters(const support_geometry *g, size_t n, const float *x, const float *kernel, float *packed, float *out) {
-    support_conv_pack_filters(g, kernel, packed);
+/*** conv_filters: conv_all
+ * out = x * kernel, a vector being of filters. */
+support_expanded void support_conv_filters(const support_geometry *g, size_t n, const float *x, const float *packed, float *out) {
     support_conv_all(g, 0, (ptrdiff_t)n, x, packed, out);
 }
 
-/*** conv_channels: conv_pack_channels conv_all
+/*** conv_channels: conv_all
  * The same, a vector being of channels, which are neighbours: for results with few filters. */
-support_expanded void support_conv_channels(const support_geometry *g, size_t n, const float *x, const float *kernel, float *packed, float *out) {
-    support_conv_pack_channels(g, kernel, packed);
+support_expanded void support_conv_channels(const support_geometry *g, size_t n, const float *x, const float *packed, float *out) {
     support_conv_all(g, 1, (ptrdiff_t)n, x, packed, out);
 }
 
@@ -272,53 +270,63 @@ support_expanded void support_conv_gradient_panel(const support_geometry *g, int
 }
 
 /*** conv_gradient_channels: conv_positions conv_gradient_panel
- * Of a block of images, where the channels are enough for a tile. */
-support_expanded void support_conv_gradient_channels(const support_geometry *g, ptrdiff_t images, const float *x, const float *out, float *kernel) {
-    for (ptrdiff_t k = 0; k < g->row.taps; k++) {
-        const support_taps p = support_conv_positions(&g->row, k);
-        for (ptrdiff_t l = 0; l < g->column.taps; l++) {
-            const support_taps q = support_conv_positions(&g->column, l);
-            for (ptrdiff_t o = 0; o < g->filters; o += 2 * SUPPORT_LANES)
-                for (ptrdiff_t i = 0; i < g->channels; i += SUPPORT_TILE) {
-                    float *to = kernel + k * g->row.kernel + l * g->column.kernel + i * g->kernel_channel + o;
-                    const float *from = x + i * g->channel;
-                    if (g->channels % SUPPORT_TILE == 0 || g->channels - i >= SUPPORT_TILE)
-                        support_conv_gradient_panel(g, 0, SUPPORT_TILE, images, p, q, from, out + o, to, g->filters - o);
-                    else support_conv_gradient_panel(g, 0, g->channels % SUPPORT_TILE, images, p, q, from, out + o, to, g->filters - o);
-                }
+ * Of a tap and a block of images, where the channels are enough for a tile. */
+support_expanded void support_conv_gradient_channels(const support_geometry *g, ptrdiff_t k, ptrdiff_t l, ptrdiff_t images, const float *x,
+                                                     const float *out, float *kernel) {
+    const support_taps p = support_conv_positions(&g->row, k), q = support_conv_positions(&g->column, l);
+    for (ptrdiff_t o = 0; o < g->filters; o += 2 * SUPPORT_LANES)
+        for (ptrdiff_t i = 0; i < g->channels; i += SUPPORT_TILE) {
+            const float *from = x + i * g->channel;
+            float *to = kernel + i * g->kernel_channel + o;
+            if (g->channels % SUPPORT_TILE == 0 || g->channels - i >= SUPPORT_TILE)
+                support_conv_gradient_panel(g, 0, SUPPORT_TILE, images, p, q, from, out + o, to, g->filters - o);
+            else support_conv_gradient_panel(g, 0, g->channels % SUPPORT_TILE, images, p, q, from, out + o, to, g->filters - o);
         }
-    }
 }
 
-/*** conv_gradient_images: conv_taps conv_positions conv_gradient_panel
- * Of `tile` images, where the channels are few: row by row of the result, which stays in the nearest cache. */
-support_expanded void support_conv_gradient_images(const support_geometry *g, ptrdiff_t tile, const float *x, const float *out, float *kernel) {
-    for (ptrdiff_t p = 0; p < g->row.positions; p++) {
-        const support_taps r = support_conv_taps(&g->row, p);
-        for (ptrdiff_t k = 0; k < r.count; k++)
-            for (ptrdiff_t l = 0; l < g->column.taps; l++) {
-                const support_taps row = {p, 1, r.place + k * g->row.tap_moves}, q = support_conv_positions(&g->column, l);
-                float *to = kernel + (r.first + k * g->row.next_tap) * g->row.kernel + l * g->column.kernel;
-                for (ptrdiff_t o = 0; o < g->filters; o += 2 * SUPPORT_LANES)
-                    for (ptrdiff_t i = 0; i < g->channels; i++)
-                        support_conv_gradient_panel(g, 1, tile, 1, row, q, x + i * g->channel, out + o, to + i * g->kernel_channel + o,
-                                                    g->filters - o);
-            }
-    }
+/*** conv_gradient_row: conv_taps conv_positions conv_gradient_panel
+ * Of a tap and a row of the result, of `tile` images, where the channels are few. */
+support_expanded void support_conv_gradient_row(const support_geometry *g, ptrdiff_t k, ptrdiff_t l, ptrdiff_t p, ptrdiff_t tile, const float *x,
+                                                const float *out, float *kernel) {
+    const support_taps row = support_meet(1, p * g->row.stride + k * g->row.dilation - g->row.low, 0, g->row.spread, g->row.size);
+    const support_taps at = {p, row.count, row.place}, q = support_conv_positions(&g->column, l);
+    for (ptrdiff_t o = 0; o < g->filters; o += 2 * SUPPORT_LANES)
+        for (ptrdiff_t i = 0; row.count > 0 && i < g->channels; i++)
+            support_conv_gradient_panel(g, 1, tile, 1, at, q, x + i * g->channel, out + o, kernel + i * g->kernel_channel + o, g->filters - o);
 }
 
-/*** conv_gradient: conv_gradient_channels conv_gradient_images
- * kernel = the sum over images of x * out, the gradient of the result. */
-support_expanded void support_conv_gradient(const support_geometry *g, size_t n, const float *x, const float *out, float *kernel) {
-    const ptrdiff_t images = (ptrdiff_t)n;
-    memset(kernel, 0, (size_t)(g->row.taps * g->column.taps * g->channels * g->filters) * sizeof *kernel);
+/*** conv_gradient_block: conv_gradient_channels
+ * Of taps `first` to `end`, over a block of images. */
+support_expanded void support_conv_gradient_block(const support_geometry *g, ptrdiff_t first, ptrdiff_t end, ptrdiff_t images, const float *x,
+                                                  const float *out, float *kernel) {
+    for (ptrdiff_t t = first; t < end; t++)
+        support_conv_gradient_channels(g, t / g->column.taps, t % g->column.taps, images, x, out, kernel + t * g->column.kernel);
+}
+
+/*** conv_gradient_images: conv_gradient_row
+ * Of taps `first` to `end`, over `tile` images: row by row of the result, which stays in the nearest cache. */
+support_expanded void support_conv_gradient_images(const support_geometry *g, ptrdiff_t first, ptrdiff_t end, ptrdiff_t tile, const float *x,
+                                                   const float *out, float *kernel) {
+    for (ptrdiff_t p = 0; p < g->row.positions; p++)
+        for (ptrdiff_t t = first; t < end; t++)
+            support_conv_gradient_row(g, t / g->column.taps, t % g->column.taps, p, tile, x, out, kernel + t * g->column.kernel);
+}
+
+/*** conv_gradient: conv_gradient_block conv_gradient_images
+ * Taps `first` to `end` of kernel = the sum over images of x * out, the gradient of the result. The kernel's taps lie in order. */
+support_expanded void support_conv_gradient(const support_geometry *g, size_t first, size_t end, size_t n, const float *x, const float *out,
+                                            float *kernel) {
+    const ptrdiff_t from = (ptrdiff_t)first, to = (ptrdiff_t)end, images = (ptrdiff_t)n;
+    for (ptrdiff_t t = from; t < to; t++)
+        for (ptrdiff_t i = 0; i < g->channels; i++)
+            for (ptrdiff_t o = 0; o < g->filters; o++) kernel[t * g->column.kernel + i * g->kernel_channel + o] = 0.0f;
     if (g->channels * 2 > SUPPORT_TILE)
         for (ptrdiff_t i = 0; i < images; i += g->block)
-            support_conv_gradient_channels(g, images - i < g->block ? images - i : g->block, x + i * g->image, out + i * g->out_image, kernel);
+            support_conv_gradient_block(g, from, to, images - i < g->block ? images - i : g->block, x + i * g->image, out + i * g->out_image, kernel);
     else
         for (ptrdiff_t i = 0, turn; i < images; i += turn) {
             turn = i + SUPPORT_TILE <= images ? SUPPORT_TILE : 1;
-            if (turn > 1) support_conv_gradient_images(g, SUPPORT_TILE, x + i * g->image, out + i * g->out_image, kernel);
-            else support_conv_gradient_images(g, 1, x + i * g->image, out + i * g->out_image, kernel);
+            if (turn > 1) support_conv_gradient_images(g, from, to, SUPPORT_TILE, x + i * g->image, out + i * g->out_image, kernel);
+            else support_conv_gradient_images(g, from, to, 1, x + i * g->image, out + i * g->out_image, kernel);
         }
 }

@@ -98,13 +98,17 @@ static int try(int apart) {
     float *out = numbers(results), *packed = numbers(wide), *sums = numbers(weights);
     double *right = calloc((size_t)results, sizeof *right), *right_sums = calloc((size_t)weights, sizeof *right_sums);
     plain(&g, images, x, kernel, gradient, right, right_sums);
-    support_conv_filters(&g, (size_t)images, x, kernel, packed, out);
+    support_conv_pack_filters(&g, kernel, packed);
+    support_conv_filters(&g, (size_t)images, x, packed, out);
     int well = same("lanes of filters", results, out, right);
     if (apart == 1) {
-        support_conv_channels(&g, (size_t)images, x, kernel, packed, out);
+        support_conv_pack_channels(&g, kernel, packed);
+        support_conv_channels(&g, (size_t)images, x, packed, out);
         well &= same("lanes of channels", results, out, right);
     }
-    support_conv_gradient(&g, (size_t)images, x, gradient, sums);
+    const size_t cut = (size_t)draw(0, (int)taps);
+    support_conv_gradient(&g, 0, cut, (size_t)images, x, gradient, sums);
+    support_conv_gradient(&g, cut, (size_t)taps, (size_t)images, x, gradient, sums);
     well &= same("gradient of the kernel", weights, sums, right_sums);
     free(x), free(kernel), free(gradient), free(out), free(packed), free(sums), free(right), free(right_sums);
     return well;
