@@ -125,7 +125,7 @@ const char *conv_comment(Emit *emit, const Conv *conv);          /* "conv x[n][2
 /* ── profile.c: counters of time, operations and bytes, with --profile; else these emit nothing ── */
 
 void profile_begin(Emit *emit, Text *to);                        /* at the start of a program */
-void profile_step(Emit *emit, Text *to, const char *function, const Step *step); /* after the code of a step */
+void profile_step(Emit *emit, Text *to, int margin, const char *function, const Step *step); /* after the code of a step */
 void emit_profile_types(Emit *emit, Text *to);                   /* before the pieces */
 void emit_profile_table(Emit *emit, Text *to);                   /* once all programs are emitted */
 int header_bytes(const Emit *emit);                              /* what lies before a model's tensors; likewise */

@@ -56,15 +56,16 @@ static const char *real_text(Emit *emit, const Poly *poly) {
     return arena_printf(emit->arena, poly_constant(poly, &value) ? "%s" : "(double)(%s)", poly_text(emit, poly));
 }
 
-void profile_step(Emit *emit, Text *to, const char *function, const Step *step) {
-    if (!emit->options->profile) return;
+/* Of a loop over time, its steps are counted one by one. */
+void profile_step(Emit *emit, Text *to, int margin, const char *function, const Step *step) {
+    if (!emit->options->profile || step->kind == STEP_SCAN) return;
     Text title = {.arena = emit->arena};
     const Node *node = NULL;
     const Cost cost = step_cost(emit->arena, step);
     add_title(emit, &title, step, &node);
     const char *place = place_comment(emit, node);
     while (*place == ' ') place++;
-    add_statement(to, 4, arena_printf(emit->arena, "%ssupport_time = %s(&m->kernel[%d], support_time, %s, %s);", step->share.turns ? "if (self->index == 0) " : "", piece(emit, "profile"),
+    add_statement(to, margin, arena_printf(emit->arena, "%ssupport_time = %s(&m->kernel[%d], support_time, %s, %s);", step->share.turns ? "if (self->index == 0) " : "", piece(emit, "profile"),
                                       emit->kernels.count, real_text(emit, cost.flops), real_text(emit, cost.bytes)));
     LIST_PUSH(emit->arena, &emit->kernels, arena_printf(emit->arena, "\"%s\", \"%s\", \"%s\"", function, title.bytes, place));
 }

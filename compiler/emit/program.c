@@ -171,7 +171,10 @@ static void emit_scan(Part *part, const Step *step) {
     if (step->scan.reverse) text_add(&part->body, "for (size_t %s = %s; %s-- > 0;) {\n", turn, turns, turn);
     else text_add(&part->body, "for (size_t %s = 0; %s < %s; %s++) {\n", turn, turn, turns, turn);
     part->margin += 4;
-    for (int i = 0; i < step->scan.body.count; i++) emit_step(part, step->scan.body.items[i], NULL);
+    for (int i = 0; i < step->scan.body.count; i++) {
+        emit_step(part, step->scan.body.items[i], NULL);
+        profile_step(emit, &part->body, part->margin, part->name + strlen("run_"), step->scan.body.items[i]);
+    }
     part->margin -= 4;
     text_add(&part->body, "%*s}\n", part->margin, "");
 }
@@ -216,10 +219,10 @@ static void emit_share(Part *part, Step *step) {
 static void emit_steps(Part *part, const StepList *steps, bool shared) {
     Text all = {.arena = part->emit->arena};
     bool alone = false;
-    profile_begin(part->emit, &all);
+    if (steps->count > 0) profile_begin(part->emit, &all);
     for (int i = 0; i < steps->count; i++) {
         emit_share(part, steps->items[i]);
-        profile_step(part->emit, &part->body, part->name + strlen("run_"), steps->items[i]);
+        profile_step(part->emit, &part->body, part->margin, part->name + strlen("run_"), steps->items[i]);
         if (shared) emit_shared_step(part->emit, &all, steps->items[i], part->body.bytes, &alone);
         else text_bytes(&all, part->body.bytes, part->body.length);
         part->body = (Text){.arena = part->emit->arena};

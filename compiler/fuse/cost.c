@@ -108,9 +108,13 @@ static const Poly *smaller(Arena *arena, const Poly *a, const Poly *b) {
     return poly_equal(a, b) || poly_nonnegative(arena, poly_add(arena, a, poly_scale(arena, b, -1))) ? b : a;
 }
 
-static const Poly *elements(Arena *arena, const Access *access) {
+/* Of the loops from depth `around` on. */
+static const Poly *elements(Arena *arena, const Access *access, int around) {
     const Poly *count = poly_const(arena, 1);
-    for (int i = 0; access->at && i < access->at->count; i++) count = poly_mul(arena, count, access->at->term[i].atom->limit);
+    for (int i = 0; access->at && i < access->at->count; i++) {
+        const Atom *atom = access->at->term[i].atom;
+        if (atom->kind != ATOM_LOOP || atom->depth >= around) count = poly_mul(arena, count, atom->limit);
+    }
     return access->at ? smaller(arena, count, access->buffer->size) : access->buffer->size;
 }
 
@@ -121,24 +125,24 @@ static bool same_place(const Access *a, const Access *b) {
 }
 
 /* Elements that all accesses of the kind of `list[first]` touch: not more than there are. */
-static const Poly *touched(Arena *arena, const AccessList *list, int first) {
+static const Poly *touched(Arena *arena, const AccessList *list, int first, int around) {
     const Poly *sum = poly_const(arena, 0);
     for (int i = first; i < list->count; i++) {
         bool known = !same_kind(&list->items[first], &list->items[i]);
         for (int k = first; k < i; k++) known = known || same_place(&list->items[k], &list->items[i]);
-        if (!known) sum = poly_add(arena, sum, elements(arena, &list->items[i]));
+        if (!known) sum = poly_add(arena, sum, elements(arena, &list->items[i], around));
     }
     return smaller(arena, sum, list->items[first].buffer->size);
 }
 
-static const Poly *bytes_touched(Arena *arena, const Step *step) {
+static const Poly *bytes_touched(Arena *arena, const Step *step, int around) {
     const Poly *sum = poly_const(arena, 0);
     AccessList list = {0};
     step_accesses(arena, step, &list);
     for (int i = 0; i < list.count; i++) {
         bool first = true;
         for (int k = 0; k < i; k++) first = first && !same_kind(&list.items[k], &list.items[i]);
-        if (first) sum = poly_add(arena, sum, touched(arena, &list, i));
+        if (first) sum = poly_add(arena, sum, touched(arena, &list, i, around));
     }
     return poly_scale(arena, sum, (int64_t)sizeof(float));
 }
@@ -161,5 +165,5 @@ Cost step_cost(Arena *arena, const Step *step) {
     int64_t outside = 0;
     for (int i = 0; i <= counter.around; i++) outside += counter.turn[i];
     add_flops(&counter, 0, poly_const(arena, outside));
-    return (Cost){.flops = counter.flops, .bytes = bytes_touched(arena, step)};
+    return (Cost){.flops = counter.flops, .bytes = bytes_touched(arena, step, counter.around)};
 }
