@@ -77,6 +77,7 @@ static bool compile_module(Context *context, const Options *options, const Modul
 {
     Text text = {.arena = context->arena};
     const ProgramList programs = fuse(context, module);
+    divide_sums(context, module, options, &programs);
     const Plan *memory = plan(context, module, &programs);
     divide_steps(context, module, options, &programs);
     if (options->product == PRODUCT_C || options->product == PRODUCT_PROGRAM)

@@ -30,7 +30,7 @@ static void measure(const Module *module, const Poly *size, int *degree, int64_t
         const Monomial *term = &size->term[i];
         int64_t factor = term->factor;
         for (int s = 1; s < MAX_SYMBOLS; s++)
-            for (int p = 0; p < term->power[s]; p++) factor *= module->symbols.items[s].high;
+            for (int p = 0; p < term->power[s]; p++) factor *= module->bounds.items[s];
         if (factor > 0) *units += factor;
         if (term->power[SYMBOL_BATCH] > *degree) *degree = term->power[SYMBOL_BATCH];
     }
@@ -260,13 +260,18 @@ const Buffer *storage(const Buffer *buffer) {
     return buffer;
 }
 
+/* Gradients lie one behind the other, without room between them. */
+static int64_t room(const Module *module, const Buffer *buffer, int *degree) {
+    int64_t units, exact;
+    measure(module, buffer->size, degree, &units);
+    return buffer->kind == BUFFER_GRADIENT && poly_constant(buffer->size, &exact) ? exact : units;
+}
+
 bool buffers_overlap(const Module *module, const Buffer *a, const Buffer *b) {
     int degree[2];
-    int64_t units[2];
     if (storage(a) == storage(b)) return true;
     const bool planned = a->kind >= BUFFER_GRADIENT && b->kind >= BUFFER_GRADIENT;
-    measure(module, a->size, &degree[0], &units[0]);
-    measure(module, b->size, &degree[1], &units[1]);
+    const int64_t units[2] = {room(module, a, &degree[0]), room(module, b, &degree[1])};
     return planned && degree[0] == degree[1] && a->offset < b->offset + units[1] && b->offset < a->offset + units[0];
 }
 
@@ -361,7 +366,7 @@ static void role_print(Text *to, const Module *module, TensorRole role, const ch
 
 void memory_print(Text *to, const Module *module, const Plan *plan) {
     static const char *const regions[] = {"arena", "arena, by example", "arena, by pair", "arena, by three"};
-    const int64_t batch = module->symbols.items[SYMBOL_BATCH].high;
+    const int64_t batch = module->bounds.items[SYMBOL_BATCH];
     int64_t least = plan->tensors, power = 1;
     text_add(to, "%-24s %12s %12s\n", "", "bytes", "at least");
     role_print(to, module, TENSOR_PARAM, "parameters");

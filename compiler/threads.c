@@ -7,39 +7,43 @@
  * Before a step all wait for each other where one of them may need, or overwrite, what another has touched since they last did.
  * Steps along the same turns that touch only what belongs to their own turns go on without: a product, its activation and the
  * next product of the same examples. For this, steps of one extent are cut at the same places: the grain belongs to the extent. */
-#include "gdlc.h"
+#include "fuse/fuse.h"
 
 #include <math.h>
 
-/* What is worth a meeting, in nanoseconds by the estimates below; and where cuts of loops that become vector code may lie. */
+/* What is worth a meeting, in nanoseconds by the estimate below; where cuts of loops that become vector code may lie; rows of a tile;
+ * and of products by BLAS, whose results may depend on where they are cut, the most pieces and the fewest rows of one. */
 static const double worth = 3000;
-enum { ROWS = 8, LANES = 64, PIECES = 4, PIECE_ROWS = 16 /* of a product by BLAS: most pieces, least rows */ };
+enum { LANES = 64, ROWS = 8, BLAS_PIECES = 4, BLAS_ROWS = 16 };
 
-typedef struct Divider { Arena *arena; const Module *module; const Options *options; Program *program; } Divider;
+typedef struct Divider { Arena *arena; const Module *module; const Options *options; } Divider;
 
 /* ── estimates ────────────────────────────────────────────────────────────────────────────── */
 
 /* At the sizes that the model is made for. */
-static double value_of(const Divider *divider, const Poly *poly) { return (double)poly_high(divider->module, poly); }
+static double value_of(const Module *module, const Poly *poly) { return (double)poly_value(poly, module->bounds.items); }
 
 /* Nanoseconds of a core with vectors of 512 bits: half of what it can do at most in products, and memory that is in its caches. */
-static double work_of(const Divider *divider, const Step *step) {
+static double work_of(Arena *arena, const Module *module, const Step *step) {
     double work = 0;
     if (step->kind == STEP_BLOCK) {
-        for (int i = 0; i < step->block.body.count; i++) work += work_of(divider, step->block.body.items[i]);
+        for (int i = 0; i < step->block.body.count; i++) work += work_of(arena, module, step->block.body.items[i]);
         return work;
     }
-    const Cost cost = step_cost(divider->arena, step);
-    const double flops = value_of(divider, cost.flops), bytes = value_of(divider, cost.bytes);
+    const Cost cost = step_cost(arena, step);
+    const double flops = value_of(module, cost.flops), bytes = value_of(module, cost.bytes);
     if (step->kind == STEP_GEMM || step->kind == STEP_CONV) return flops / 64;
     return step->kind == STEP_DRAW ? bytes / 4 : flops * 0.3 + bytes * 0.05;
 }
 
+static bool pays(Arena *arena, const Module *module, const Step *step) { return work_of(arena, module, step) >= 2 * worth; }
+
 /* ── what can be cut ──────────────────────────────────────────────────────────────────────── */
 
-/* Whether each turn of the outermost loop computes elements that no other does. */
+/* Whether each turn of the outermost loop computes elements that no other does, or sums into its piece's own. */
 static bool turns_apart(const Step *step) {
-    if (step->kind == STEP_STATEMENT) return !(step->statement->reduced & 1) && step->statement->kind != STATEMENT_SCATTER;
+    if (step->kind == STEP_STATEMENT)
+        return step->statement->kind != STATEMENT_SCATTER && (!(step->statement->reduced & 1) || step->statement->buffer->pieces > 0);
     for (int i = 0; i < step_body(step)->count; i++)
         if (!turns_apart(step_body(step)->items[i])) return false;
     return true;
@@ -52,14 +56,10 @@ static bool is_flat(const Step *step) {
     return step->kind == STEP_LOOP || step->kind == STEP_DRAW;
 }
 
-bool divided_in_pieces(const Options *options, const Step *step) {
-    return step->kind == STEP_GEMM && step->gemm.loops == 0 && !options->plain;
-}
-
-static bool has_pieces(const Options *options, const Step *step) {
+static bool by_blas(const Options *options, const Step *step) {
     for (int i = 0; i < step_body(step)->count; i++)
-        if (has_pieces(options, step_body(step)->items[i])) return true;
-    return divided_in_pieces(options, step);
+        if (by_blas(options, step_body(step)->items[i])) return true;
+    return step->kind == STEP_GEMM && step->gemm.loops == 0 && !options->plain;
 }
 
 /* The turns along which a step can be cut; NULL where it cannot. */
@@ -69,43 +69,36 @@ static const Poly *turns_of(const Step *step) {
     return step_turns(step) && turns_apart(step) ? step_turns(step) : NULL;
 }
 
+/* ── where it is cut ──────────────────────────────────────────────────────────────────────── */
+
 static int64_t round_up(double value, int64_t to) { return (int64_t)ceil(value / (double)to) * to; }
 
-/* The fewest turns of the step that are worth a meeting; 0 where a half of it is not. A product by BLAS is computed in pieces of that
- * size always, for its results may depend on where it is cut: of few pieces, for each costs. */
-static int64_t own_grain(const Divider *divider, const Step *step, const Poly *turns) {
-    const double count = value_of(divider, turns), work = work_of(divider, step);
-    if (work < 2 * worth || count < 2) return 0;
+/* As it is best for the step alone. */
+static Share own_share(const Divider *divider, const Step *step) {
+    Share share = {.turns = turns_of(step), .pieces = step->share.pieces, .apart = step->share.pieces > 0};
+    if (!share.turns || share.apart) return share;
+    const double count = value_of(divider->module, share.turns), work = work_of(divider->arena, divider->module, step);
+    if (work < 2 * worth || count < 2) return share;
     const bool taps = step->kind == STEP_CONV && step->conv.form == CONV_GRADIENT; /* there are few, and each is much work */
-    int64_t grain = round_up(worth * count / work, is_flat(step) ? LANES : taps ? 1 : ROWS);
-    if (has_pieces(divider->options, step)) grain = round_up(fmax((double)grain, count / PIECES), PIECE_ROWS);
-    return (double)grain < count ? grain : 0;
+    share.grain = round_up(worth * count / work, is_flat(step) ? LANES : taps ? 1 : ROWS);
+    if (by_blas(divider->options, step)) share.pieces = (int64_t)fmin(count / fmax((double)share.grain, BLAS_ROWS), BLAS_PIECES);
+    if (share.pieces > 0 || (double)share.grain >= count) share.grain = 0;
+    return share;
 }
 
-/* Of all steps of the part along so many turns: the smallest, but whole pieces of the products; 0 where none is worth it. */
-static int64_t grain_of(const Divider *divider, const StepList *steps, const Poly *turns) {
-    int64_t smallest = 0, piece = 0;
-    for (int i = 0; i < steps->count; i++) {
-        const Poly *own = turns_of(steps->items[i]);
-        const int64_t grain = own && poly_equal(own, turns) ? own_grain(divider, steps->items[i], own) : 0;
-        if (grain > 0 && has_pieces(divider->options, steps->items[i]) && grain > piece) piece = grain;
-        if (grain > 0 && (smallest == 0 || grain < smallest)) smallest = grain;
+/* All steps along the same turns are cut alike: into the pieces of their sums, or else of products, or else at the smallest grain. */
+static Share agreed_share(const Share *own, int count, const Poly *turns) {
+    Share share = {.turns = turns};
+    int64_t sums = 0;
+    for (int i = 0; turns && i < count; i++) {
+        if (!own[i].turns || !poly_equal(own[i].turns, turns)) continue;
+        if (own[i].apart) sums = own[i].pieces;
+        if (own[i].pieces > share.pieces) share.pieces = own[i].pieces;
+        if (own[i].grain > 0 && (share.grain == 0 || own[i].grain < share.grain)) share.grain = own[i].grain;
     }
-    return piece > smallest ? piece : smallest;
-}
-
-/* Pieces of BLAS lie in the blocks: a grain is of whole blocks. */
-static void fit_blocks(const Divider *divider, Step *step) {
-    if (step->kind != STEP_BLOCK || !has_pieces(divider->options, step)) return;
-    if (step->block.rows > step->share.grain) step->block.rows = step->share.grain;
-    while (step->share.grain % step->block.rows != 0) step->block.rows--;
-}
-
-static void cut_step(const Divider *divider, const StepList *steps, Step *step) {
-    const Poly *turns = turns_of(step);
-    const int64_t grain = turns ? grain_of(divider, steps, turns) : 0;
-    if (grain > 0 && (grain % LANES == 0 || !is_flat(step))) step->share = (Share){.turns = turns, .grain = grain};
-    if (step->share.turns) fit_blocks(divider, step);
+    if (sums > 0) share.pieces = sums;
+    if (share.pieces > 0) share.grain = 0;
+    return share.grain > 0 || share.pieces > 1 ? share : (Share){0};
 }
 
 static void number_parts(const StepList *steps) {
@@ -118,6 +111,18 @@ static void number_parts(const StepList *steps) {
         }
         if (share->turns && share->part == 0) share->part = ++parts;
     }
+}
+
+static void cut_steps(const Divider *divider, const StepList *steps) {
+    Share *own = arena_alloc(divider->arena, (size_t)(steps->count + 1) * sizeof *own);
+    for (int i = 0; i < steps->count; i++) own[i] = own_share(divider, steps->items[i]);
+    for (int i = 0; i < steps->count; i++) {
+        Step *step = steps->items[i];
+        step->share = agreed_share(own, steps->count, own[i].turns);
+        if (is_flat(step) && step->share.grain % LANES != 0) step->share = (Share){0};
+        step->share.apart = step->share.pieces > 0 && (own[i].apart || is_flat(step) || by_blas(divider->options, step));
+    }
+    number_parts(steps);
 }
 
 /* ── where threads meet ───────────────────────────────────────────────────────────────────── */
@@ -163,15 +168,22 @@ bool steps_are_shared(const StepList *steps) {
     return false;
 }
 
+static bool can_share(const Options *options, const Program *program) {
+    return options->threads == THREADS_POSIX && program->entry->kind != ENTRY_INIT;
+}
+
+void divide_sums(Context *context, const Module *module, const Options *options, const ProgramList *programs) {
+    for (int i = 0; i < programs->count; i++)
+        for (int part = 0; can_share(options, programs->items[i]) && part < PART_COUNT; part++)
+            split_sums_of(context->arena, module, programs->items[i], part, pays);
+}
+
 void divide_steps(Context *context, const Module *module, const Options *options, const ProgramList *programs) {
-    for (int i = 0; i < programs->count; i++) {
-        const Divider divider = {context->arena, module, options, programs->items[i]};
-        const EntryKind kind = divider.program->entry->kind;
-        for (int part = 0; options->threads == THREADS_POSIX && kind != ENTRY_INIT && part < PART_COUNT; part++) {
-            const StepList *steps = &divider.program->part[part];
-            for (int k = 0; k < steps->count; k++) cut_step(&divider, steps, steps->items[k]);
-            number_parts(steps);
+    const Divider divider = {context->arena, module, options};
+    for (int i = 0; i < programs->count; i++)
+        for (int part = 0; can_share(options, programs->items[i]) && part < PART_COUNT; part++) {
+            const StepList *steps = &programs->items[i]->part[part];
+            cut_steps(&divider, steps);
             if (steps_are_shared(steps)) place_meetings(&divider, steps);
         }
-    }
 }

@@ -104,12 +104,15 @@ void emit_program(Emit *emit, Text *to, const Program *program);
 const char *shape_comment(Emit *emit, const Shape *shape);       /* "[n][784]" */
 const char *value_comment(Emit *emit, const Buffer *buffer);     /* "hidden[n][784]" */
 const char *place_comment(Emit *emit, const Node *node);         /* "vae.gdl:12", or "" */
-const char *example_size(Emit *emit, const Port *port);          /* values in one example, as a factor: "784", "(time + 1)" */
+int64_t example_size(const Port *port);                          /* values in one example */
 
 /* ── threads.c: programs that several threads share ───────────────────────────────────────── */
 
-/* A thread's part of the step: "part_1"; NULL where one has it all. */
+/* What a thread has of the step: "part_1", or "pieces_1" where pieces are computed apart; NULL where one has it all. */
 const char *part_name(Emit *emit, const Step *step);
+/* Opens the loop over a thread's pieces of a step, each from row `begin` to row `end`. */
+const char *piece_offset(Emit *emit, const Buffer *parts);        /* where the sums of a piece lie: "784 * piece" */
+void open_pieces(Emit *emit, Text *to, int margin, const Step *step);
 void emit_step_parts(Emit *emit, Text *to, const StepList *steps); /* declares them */
 /* Appends the text of a step, for all threads or for the first one `alone`: the block of that stays open. */
 void emit_shared_step(Emit *emit, Text *to, const Step *step, const char *text, bool *alone);
@@ -136,10 +139,6 @@ void emit_interface(Emit *emit, Text *to);
 void emit_header(Emit *emit, Text *to);
 void emit_describe(Emit *emit, Text *to);
 
-/* The run-time sizes that the functions of an entry point take, all of its stage alike: as parameters, and as arguments. */
-const char *size_parameters(Emit *emit, const Entry *entry);     /* ", size_t time" */
-const char *size_arguments(Emit *emit, const Entry *entry);      /* ", time" */
-uint32_t size_symbols(Emit *emit, const Entry *entry);           /* a bit for each symbol */
 const char *parameter_list(Emit *emit, const Entry *entry);      /* ", const float *image, float *mean" */
 const char *stage_parameters(Emit *emit, const Stage *stage);
 const char *port_type(const Port *port);

@@ -44,8 +44,6 @@ static bool taken(const Kernel *kernel, const char *name) {
         if (strcmp(kernel->names.items[i], name) == 0) return true;
     for (int i = 0; i < kernel->accesses.count; i++)
         if (strcmp(kernel->accesses.items[i].buffer->name, name) == 0) return true;
-    for (int s = 0; s < kernel->emit->module->symbols.count; s++)
-        if (strcmp(kernel->emit->module->symbols.items[s].variable, name) == 0) return true;
     return c_reserved(name) || strcmp(name, kernel->emit->name) == 0;
 }
 
@@ -199,6 +197,7 @@ static const char *first_address(Kernel *kernel, const Statement *statement, int
 static void clear_memory(Kernel *kernel, const Step *loop, const Statement *statement) {
     const Poly *count = poly_const(kernel->emit->arena, 1);
     const char *start = "0", *place = "e";
+    if (statement->buffer->pieces > 0) return; /* the caller does, for each piece */
     if (statement->kind == STATEMENT_SCATTER) count = statement->buffer->size;
     else {
         count_filled(kernel, loop, statement, &count);
@@ -241,7 +240,8 @@ static void open_total(Kernel *kernel, const Statement *statement) {
                            : name_in_loops(kernel, statement->buffer->name, depth);
     Accumulator accumulator = {.statement = statement, .total = name};
     const char *from = statement->kind == STATEMENT_ARGMAX ? "-INFINITY" : first_value(statement);
-    if (depth < 0 && kernel->ranged)
+    if (statement->buffer->pieces > 0) from = at_text(kernel, statement);
+    else if (depth < 0 && kernel->ranged)
         from = arena_printf(kernel->emit->arena, "begin == 0 ? %s : %s", from, at_text(kernel, statement));
     line(kernel, "float %s = %s;", name, from);
     if (statement->kind == STATEMENT_ARGMAX) {
@@ -436,9 +436,8 @@ static void list_parameters(Kernel *kernel, const char *body, Text *parameters, 
     const Emit *emit = kernel->emit;
     WordList listed = {0};
     for (int s = 0; s < emit->module->symbols.count; s++)
-        if (mentions(body, emit->module->symbols.items[s].variable))
-            add_parameter(parameters, arguments, "size_t ", emit->module->symbols.items[s].variable,
-                          emit->module->symbols.items[s].variable);
+        if (mentions(body, emit->module->symbols.items[s]))
+            add_parameter(parameters, arguments, "size_t ", emit->module->symbols.items[s], emit->module->symbols.items[s]);
     for (int depth = 0; kernel->step->kind == STEP_LOOP && depth < kernel->step->loop.depth; depth++) /* over time */
         if (mentions(body, loop_name(depth))) add_parameter(parameters, arguments, "size_t ", loop_name(depth), loop_name(depth));
     if (mentions(body, "clock"))
@@ -453,9 +452,11 @@ static void list_parameters(Kernel *kernel, const char *body, Text *parameters, 
             for (int k = 0; k < listed.count; k++) first = first && strcmp(listed.items[k], name) != 0;
             if (!first) continue;
             LIST_PUSH(emit->arena, &listed, name);
+            const char *place = name;
+            if (written && buffer->pieces > 0) place = arena_printf(emit->arena, "%s + %s", name, piece_offset(kernel->emit, buffer));
             add_parameter(parameters, arguments,
                           arena_printf(emit->arena, "%s%s *restrict ", written ? "" : "const ", buffer_type(buffer)),
-                          name, name);
+                          name, place);
         }
 }
 

@@ -27,7 +27,7 @@ bool c_reserved(const char *name) {
         "p",        "q",        "r",        "s",        "m",         "n",       "block",     "lane",       "width",
         "clock",    "report",   "tick",     "first",    "count",     "code",    "size",      "batch",      "seed",
         "memory",   "turn",     "part",     "model",    "input",     "output",  "needed",    "geometry",   "limit",
-        "begin",    "end",      "row",      "rows",     "self",      "arguments",
+        "begin",    "end",      "row",      "rows",     "self",      "arguments", "piece",
         "i8",       "i9",       "i10",      "i11",      "i12",       "i13",     "i14",       "i15"};
     return among(name, words, sizeof words / sizeof *words);
 }
@@ -75,7 +75,7 @@ const char *c_name(Arena *arena, const char *name) {
 
 const char *c_variable(Arena *arena, const char *name) {
     static const char *const functions[] = {"support_", "run_", "loop_", "convolve_", "call_", "cblas_", "Cblas", "gdl_", "GDL_",
-                                            "team_", "part_"};
+                                            "team_", "part_", "pieces_"};
     for (size_t i = 0; i < sizeof functions / sizeof *functions; i++)
         if (strncmp(name, functions[i], strlen(functions[i])) == 0)
             return arena_printf(arena, "x_%s", c_name(arena, name));
@@ -85,9 +85,7 @@ const char *c_variable(Arena *arena, const char *name) {
 /* As a parameter or member in the header: the name itself wherever C and C++ allow it. */
 const char *port_name(Emit *emit, const char *name) {
     const char *plain = c_variable(emit->arena, name);
-    bool clashes = c_reserved(plain) || strcmp(plain, emit->name) == 0;
-    for (int s = 0; s < emit->module->symbols.count; s++)
-        clashes = clashes || strcmp(plain, emit->module->symbols.items[s].variable) == 0;
+    const bool clashes = c_reserved(plain) || strcmp(plain, emit->name) == 0;
     return clashes ? arena_printf(emit->arena, "%s_", plain) : plain;
 }
 

@@ -134,16 +134,14 @@ static Range range_of(Part *part, const Blocked *block, const Step *step, const 
     return (Range){.begin = times_text(emit, turns, "row"), .end = times_text(emit, turns, end), .count = count, .row = "row", .turns = turns};
 }
 
-/* Block by block, or all at once where there is only one; the last may be smaller. A thread has its part of the rows. */
-static void emit_block(Part *part, const Blocked *block, const char *share) {
+/* Block by block, or all at once where there is only one; the last may be smaller. From row `begin` to row `end`; NULL: all. */
+static void emit_block(Part *part, const Blocked *block, const char *begin, const char *end) {
     Emit *emit = part->emit;
     int64_t constant;
-    const bool known = poly_constant(block->extent, &constant) && !share, whole = known && constant <= block->rows;
-    const char *end = poly_text(emit, block->extent), *begin = "0", *rows = arena_printf(emit->arena, "%" PRId64, block->rows);
-    if (share) {
-        begin = arena_printf(emit->arena, "%s.begin", share);
-        end = arena_printf(emit->arena, "%s.end", share);
-    }
+    const bool known = poly_constant(block->extent, &constant) && !begin, whole = known && constant <= block->rows;
+    const char *rows = arena_printf(emit->arena, "%" PRId64, block->rows);
+    if (!end) end = poly_text(emit, block->extent);
+    if (!begin) begin = "0";
     if (!whole) {
         text_add(&part->body, "%*sfor (size_t row = %s; row < %s; row += %s) {\n", part->margin, "", begin, end, rows);
         part->margin += 4;
@@ -196,23 +194,30 @@ static void emit_step(Part *part, const Step *step, const Range *range) {
         emit_inline(emit, body, part->program, step, part->margin);
         break;
     case STEP_LOOP: emit_loops(part, step, range); break;
-    case STEP_BLOCK: emit_block(part, &step->block, part_name(emit, step)); break;
+    case STEP_BLOCK: emit_block(part, &step->block, NULL, NULL); break;
     }
 }
 
-/* A thread's part of a step: its turns of the outermost loop; of a product by BLAS in pieces, which do not depend on how many threads
- * there are, as its results might. */
-static void emit_share(Part *part, Step *step) {
+/* The rows from `begin` to `end` of a step, which are turns of its outermost loop. */
+static void emit_rows(Part *part, const Step *step, const char *begin, const char *end) {
+    Emit *emit = part->emit;
+    const Range range = {begin, end, arena_printf(emit->arena, "%s - %s", end, begin), begin, poly_const(emit->arena, 1)};
+    if (step->kind == STEP_BLOCK) emit_block(part, &step->block, begin, end);
+    else emit_step(part, step, &range);
+}
+
+/* What each thread does of a step. */
+static void emit_share(Part *part, const Step *step) {
     Emit *emit = part->emit;
     const char *name = part_name(emit, step);
-    if (name && divided_in_pieces(emit->options, step)) {
-        Blocked pieces = {.extent = step->share.turns, .rows = step->share.grain};
-        LIST_PUSH(emit->arena, &pieces.body, step);
-        emit_block(part, &pieces, name);
-    } else if (name && step->kind != STEP_BLOCK) {
-        const char *begin = arena_printf(emit->arena, "%s.begin", name), *end = arena_printf(emit->arena, "%s.end", name);
-        emit_step(part, step, &(Range){.begin = begin, .end = end, .count = arena_printf(emit->arena, "%s - %s", end, begin), .row = begin,
-                                       .turns = poly_const(emit->arena, 1)});
+    if (name && step->share.apart) {
+        open_pieces(emit, &part->body, part->margin, step);
+        part->margin += 4;
+        emit_rows(part, step, "begin", "end");
+        part->margin -= 4;
+        text_add(&part->body, "%*s}\n", part->margin, "");
+    } else if (name) {
+        emit_rows(part, step, arena_printf(emit->arena, "%s.begin", name), arena_printf(emit->arena, "%s.end", name));
     } else emit_step(part, step, NULL);
 }
 
@@ -278,8 +283,7 @@ static void emit_part(Emit *emit, Text *to, const Program *program, int part, co
     for (int i = 0; i < steps->count; i++) step_accesses(emit->arena, steps->items[i], &accesses);
     emit_steps(&made, steps, shared);
     emit_pointers(emit, &pointers, program, &accesses, made.body.bytes);
-    text_add(&parameters, "%s *m, size_t n%s, uint64_t first, uint64_t tick", emit->name,
-             size_parameters(emit, program->entry));
+    text_add(&parameters, "%s *m, size_t n, uint64_t first, uint64_t tick", emit->name);
     if (part == PART_BACKWARD) add_ports(program, &parameters);
     if (part == PART_BACKWARD) text_add(&parameters, ", float *report");
     text_add(&parameters, ")");

@@ -8,18 +8,59 @@
 /* ── parts ────────────────────────────────────────────────────────────────────────────────── */
 
 const char *part_name(Emit *emit, const Step *step) {
-    return step->share.turns ? arena_printf(emit->arena, "part_%d", step->share.part) : NULL;
+    if (step->share.turns == NULL) return NULL;
+    return arena_printf(emit->arena, step->share.apart ? "pieces_%d" : "part_%d", step->share.part);
+}
+
+static const char *piece_start(Emit *emit, const Share *share, const char *piece) {
+    return arena_printf(emit->arena, "%s / %" PRId64, times_text(emit, share->turns, piece), share->pieces);
+}
+
+static void declare_part(Emit *emit, Text *to, const Share *share, bool whole) {
+    const char *type = piece(emit, "part"), *pieces = arena_printf(emit->arena, "pieces_%d", share->part);
+    if (share->pieces == 0)
+        text_add(to, "    const %s part_%d = support_part_of(self, %s, %" PRId64 ");\n", type, share->part, poly_text(emit, share->turns),
+                 share->grain);
+    else text_add(to, "    const %s %s = support_part_of(self, %" PRId64 ", 1);\n", type, pieces, share->pieces);
+    if (share->pieces > 0 && whole)
+        text_add(to, "    const %s part_%d = {%s, %s};\n", type, share->part,
+                 piece_start(emit, share, arena_printf(emit->arena, "%s.begin", pieces)),
+                 piece_start(emit, share, arena_printf(emit->arena, "%s.end", pieces)));
 }
 
 void emit_step_parts(Emit *emit, Text *to, const StepList *steps) {
-    int emitted = 0;
-    for (int i = 0; i < steps->count; i++) {
+    for (int i = 0, declared = 0; i < steps->count; i++) {
         const Share *share = &steps->items[i]->share;
-        if (!share->turns || share->part <= emitted) continue;
-        emitted = share->part;
-        text_add(to, "    const %s %s = support_part_of(self, %s, %" PRId64 ");\n", piece(emit, "part"), part_name(emit, steps->items[i]),
-                 poly_text(emit, share->turns), share->grain);
+        bool whole = false; /* some step computes all its pieces at once */
+        if (!share->turns || share->part <= declared) continue;
+        declared = share->part;
+        for (int k = i; k < steps->count; k++)
+            whole = whole || (steps->items[k]->share.part == declared && !steps->items[k]->share.apart);
+        declare_part(emit, to, share, whole);
     }
+}
+
+const char *piece_offset(Emit *emit, const Buffer *parts) {
+    return times_text(emit, poly_dim(emit->arena, parts->shape.dim[1]), "piece");
+}
+
+static void clear_sums(Emit *emit, Text *to, int margin, const Step *step) {
+    for (int i = 0; i < step_body(step)->count; i++) clear_sums(emit, to, margin, step_body(step)->items[i]);
+    if (step->kind != STEP_STATEMENT || step->statement->buffer->pieces == 0) return;
+    const Buffer *parts = step->statement->buffer;
+    const char *zero = step->statement->kind == STATEMENT_MAX ? "-INFINITY" : "0.0f";
+    const int64_t size = parts->shape.dim[1].base;
+    if (size == 1) text_add(to, "%*s%s[piece] = %s;\n", margin, "", parts->name, zero);
+    else text_add(to, "%*sfor (size_t e = 0; e < %" PRId64 "; e++) %s[%s + e] = %s;\n", margin, "", size, parts->name,
+                  piece_offset(emit, parts), zero);
+}
+
+void open_pieces(Emit *emit, Text *to, int margin, const Step *step) {
+    const char *pieces = part_name(emit, step);
+    text_add(to, "%*sfor (size_t piece = %s.begin; piece < %s.end; piece++) {\n", margin, "", pieces, pieces);
+    text_add(to, "%*sconst size_t begin = %s, end = %s;\n", margin + 4, "", piece_start(emit, &step->share, "piece"),
+             piece_start(emit, &step->share, "piece + 1"));
+    clear_sums(emit, to, margin + 4, step);
 }
 
 /* ── steps ────────────────────────────────────────────────────────────────────────────────── */

@@ -116,6 +116,11 @@ bool turns_meet(Arena *arena, const AccessList *loop, const AccessList *added, i
 /* Once values are forwarded: in a program's steps, those that go over the same rows come to be STEP_BLOCKs. */
 void block_rows(Fuse *fuse);
 
+/* ── partial.c: sums over rows, in parts ──────────────────────────────────────────────────── */
+
+/* Splits sums over the rows of steps of that part of the program into pieces, where it `pays` that threads share the step. */
+void split_sums_of(Arena *arena, const Module *module, Program *program, int part, bool (*pays)(Arena *, const Module *, const Step *));
+
 /* ── forward.c: values that stay in registers ─────────────────────────────────────────────── */
 
 /* Once all statements are in: values go from statement to statement in registers, and stores that nobody reads go. */
