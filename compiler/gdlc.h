@@ -262,16 +262,36 @@ enum { SYMBOL_BATCH = 0 };
 
 Dim dim_const(int64_t size);
 Dim dim_batch(int64_t scale);
-Dim dim_add(Dim a, Dim b);          /* symbols must agree, or one be constant */
+/* What a symbol stands for: the batch, or a `dim` of the model. */
+typedef struct Symbol {
+    const char *name;
+    const char *variable; /* in C: an identifier that nothing else in a function has */
+    int64_t low, high;    /* of its values; of the batch, high is the default capacity */
+    Span span;
+} Symbol;
+typedef LIST(Symbol) SymbolList; /* by Dim.symbol */
+enum { MAX_SYMBOLS = 8 };
+
+bool dim_can_add(Dim a, Dim b);     /* symbols agree, or one is constant */
+Dim dim_add(Dim a, Dim b);          /* requires dim_can_add */
+bool dim_mul(Dim a, Dim b, Dim *product); /* false where neither is constant: no Dim is their product */
+bool dim_divide(Dim a, int64_t by, Dim *quotient); /* false where there is a remainder */
 Dim dim_scale(Dim a, int64_t by);
 bool dim_equal(Dim a, Dim b);
 bool dim_is_const(Dim a);
 int64_t dim_value(Dim a, const int64_t *symbols); /* symbols[s]: the value of symbol s */
+/* The smallest and largest value that it has; symbols that the list lacks (NULL: all) are 1 or more. */
+int64_t dim_low(Dim a, const SymbolList *symbols);
+int64_t dim_high(Dim a, const SymbolList *symbols);
+void symbols_high(const SymbolList *symbols, int64_t values[MAX_SYMBOLS]); /* each at its largest; 1 for those that there are not */
 bool shape_equal(const Shape *a, const Shape *b);
 bool shape_same_size(const Shape *a, const Shape *b);   /* as many elements */
+bool shape_rest(const Shape *whole, const Shape *part, Dim *rest); /* the axis that `part` lacks to be as large; false: there is none */
 int64_t shape_size(const Shape *shape, const int64_t *symbols);
 Shape shape_without(const Shape *shape, uint32_t axes); /* the axes of a bit mask taken out */
-const char *shape_text(Arena *arena, const Shape *shape); /* "[28, 28]"; the batch is written n, 2n */
+/* "[28, 28]", "[2n, time + 1, 28]"; symbols that the list lacks (NULL: all) are single letters, the batch n. */
+const char *shape_text(Arena *arena, const SymbolList *symbols, const Shape *shape);
+const char *size_text(Arena *arena, const SymbolList *symbols, Dim dim);
 
 /* ── graph.c: the tensor graph ────────────────────────────────────────────────────────────── */
 
@@ -418,6 +438,7 @@ Node *graph_scatter_add(Graph *graph, Node *index, Node *updates, Dim rows); /* 
 Node *graph_stop(Graph *graph, Node *x);                                    /* x, with no gradient through it */
 Node *graph_copy_node(Graph *graph, const Node *node, Node **in);           /* the same operation on other inputs */
 bool node_is_uniform(const Node *node, double *value);                      /* CONST, or EXPAND of one */
+uint32_t entry_symbols(Arena *arena, const Entry *entry);                    /* a bit for each symbol that it depends on */
 bool *entry_needs(Arena *arena, const Entry *entry);                         /* by id: whether a root or a gradient depends on the node */
 bool *graph_needs(Arena *arena, const Graph *graph, const NodeList *roots);  /* by id: whether one of them depends on the node */
 
@@ -473,6 +494,7 @@ struct Entry {
     RootList roots;
     NodeList gradients;      /* PHASE: of the updated parameters, in the order of their tensors; kept by simplify */
     bool crosses_batch;  /* the examples of a call depend on each other: a call cannot be cut in pieces */
+    const SymbolList *symbols; /* of its module; NULL: there is only the batch */
     Span span;
 };
 
@@ -497,8 +519,7 @@ typedef struct Module {
     LIST(Entry *) functions;
     LIST(Stage *) stages;
     Entry *init;
-    LIST(const char *) symbols; /* names of the symbols of Dim: "n" for the batch, then those of `dim` */
-    LIST(int64_t) bounds;    /* and their largest values; [0] is the default batch capacity */
+    SymbolList symbols;      /* the batch, "n"; then every `dim` */
 } Module;
 
 /* NULL when there were errors. */
@@ -550,8 +571,6 @@ typedef struct Values {
 void interpret(const Entry *entry, Values *values, double **results);
 
 /* ── fuse/: graph → programs of loop nests, matrix products and draws ─────────────────────── */
-
-enum { MAX_SYMBOLS = 8 };
 
 /* A polynomial in the run-time sizes (the symbols of Dim), with integer coefficients: how many elements an array
  * has, or how far apart two of them lie. Terms are sorted and not zero: equal polynomials have equal bytes. */
@@ -776,6 +795,7 @@ bool poly_equal(const Poly *a, const Poly *b);
 bool poly_is(const Poly *a, int64_t value);
 bool poly_constant(const Poly *a, int64_t *value);
 int64_t poly_value(const Poly *a, const int64_t *symbols);                    /* symbols[s]: the value of symbol s */
+int64_t poly_high(const Module *module, const Poly *a);                       /* its value for the sizes that the model is made for */
 bool poly_nonnegative(Arena *arena, const Poly *a);                          /* surely, for all sizes from 1 */
 void poly_print(Text *to, const Module *module, const Poly *a);              /* as C: "784 * n" */
 

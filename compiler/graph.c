@@ -386,3 +386,22 @@ bool *entry_needs(Arena *arena, const Entry *entry) {
     for (int i = 0; i < entry->gradients.count; i++) LIST_PUSH(arena, &roots, entry->gradients.items[i]);
     return graph_needs(arena, entry->graph, &roots);
 }
+
+static uint32_t shape_symbols(const Shape *shape) {
+    uint32_t symbols = 0;
+    for (int i = 0; i < shape->rank; i++)
+        if (!dim_is_const(shape->dim[i])) symbols |= 1u << shape->dim[i].symbol;
+    return symbols;
+}
+
+uint32_t entry_symbols(Arena *arena, const Entry *entry) {
+    const bool *needed = entry_needs(arena, entry);
+    uint32_t symbols = 0;
+    for (int i = 0; i < entry->inputs.count; i++) symbols |= shape_symbols(&entry->inputs.items[i]->shape);
+    for (int i = 0; i < entry->graph->nodes.count; i++) {
+        const Node *node = entry->graph->nodes.items[i];
+        if (needed[i]) symbols |= shape_symbols(&node->shape);
+        if (needed[i] && node->op == OP_SIZE && !dim_is_const(node->attr.size)) symbols |= 1u << node->attr.size.symbol;
+    }
+    return symbols;
+}

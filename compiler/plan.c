@@ -30,7 +30,7 @@ static void measure(const Module *module, const Poly *size, int *degree, int64_t
         const Monomial *term = &size->term[i];
         int64_t factor = term->factor;
         for (int s = 1; s < MAX_SYMBOLS; s++)
-            for (int p = 0; p < term->power[s]; p++) factor *= module->bounds.items[s];
+            for (int p = 0; p < term->power[s]; p++) factor *= module->symbols.items[s].high;
         if (factor > 0) *units += factor;
         if (term->power[SYMBOL_BATCH] > *degree) *degree = term->power[SYMBOL_BATCH];
     }
@@ -366,7 +366,7 @@ static void role_print(Text *to, const Module *module, TensorRole role, const ch
 
 void memory_print(Text *to, const Module *module, const Plan *plan) {
     static const char *const regions[] = {"arena", "arena, by example", "arena, by pair", "arena, by three"};
-    const int64_t batch = module->bounds.items[SYMBOL_BATCH];
+    const int64_t batch = module->symbols.items[SYMBOL_BATCH].high;
     int64_t least = plan->tensors, power = 1;
     text_add(to, "%-24s %12s %12s\n", "", "bytes", "at least");
     role_print(to, module, TENSOR_PARAM, "parameters");

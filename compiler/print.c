@@ -18,6 +18,7 @@
 typedef struct Printer {
     Text *to;
     const Context *context;
+    const SymbolList *symbols;
     const Graph *graph;
     int *number;             /* by id: the printed number; -1 for dead nodes */
     int margin;
@@ -60,29 +61,29 @@ static void print_axes(Text *to, const char *word, uint32_t axes) {
         }
 }
 
-static void print_dims(Text *to, const char *word, const Dim *dims, int rank) {
+static void print_dims(const Printer *printer, const char *word, const Dim *dims, int rank) {
     Shape shape = {.rank = rank};
     memcpy(shape.dim, dims, sizeof *dims * (size_t)rank);
-    text_add(to, " %s %s", word, shape_text(to->arena, &shape));
+    text_add(printer->to, " %s %s", word, shape_text(printer->to->arena, printer->symbols, &shape));
 }
 
-static void print_order(Text *to, const Node *node) {
+static void print_order(const Printer *printer, const Node *node) {
     Shape shape = {.rank = node->shape.rank};
     for (int i = 0; i < shape.rank; i++)
         shape.dim[i] = dim_const(node->attr.order[i]);
-    print_dims(to, "order", shape.dim, shape.rank);
+    print_dims(printer, "order", shape.dim, shape.rank);
 }
 
-static void print_slice(Text *to, const Node *node) {
+static void print_slice(const Printer *printer, const Node *node) {
     Dim steps[MAX_RANK];
     bool dense = true;
     for (int i = 0; i < node->shape.rank; i++) {
         steps[i] = dim_const(node->attr.slice.step[i]);
         dense = dense && node->attr.slice.step[i] == 1;
     }
-    print_dims(to, "from", node->attr.slice.start, node->shape.rank);
+    print_dims(printer, "from", node->attr.slice.start, node->shape.rank);
     if (!dense)
-        print_dims(to, "step", steps, node->shape.rank);
+        print_dims(printer, "step", steps, node->shape.rank);
 }
 
 static void print_pairs(Text *to, const char *word, const uint8_t *a, const uint8_t *b, int count) {
@@ -122,14 +123,16 @@ static void print_conv(Text *to, const ConvAxes *axes) {
     print_spatial(to, "dilation", axes->dilation, axes->spatial, 1);
 }
 
-static void print_scan(Text *to, const Node *node) {
+static void print_scan(const Printer *printer, const Node *node) {
+    Text *to = printer->to;
     const Body *body = node->attr.scan.body;
     text_add(to, " carried %d scanned %d%s%s", body->carried, body->scanned, node->attr.scan.reverse ? " reverse" : "",
              node->attr.scan.recompute ? " recompute" : "");
-    print_dims(to, "over", &node->attr.scan.turns, 1);
+    print_dims(printer, "over", &node->attr.scan.turns, 1);
 }
 
-static void print_attributes(Text *to, const Node *node) {
+static void print_attributes(const Printer *printer, const Node *node) {
+    Text *to = printer->to;
     switch (node->op) {
     case OP_CONST: text_add(to, " "); text_number(to, node->attr.value); break;
     case OP_INPUT: text_add(to, " %s", node->attr.port->name); break;
@@ -138,17 +141,17 @@ static void print_attributes(Text *to, const Node *node) {
     case OP_CONCAT:
     case OP_ARGMAX: text_add(to, " axis %d", node->attr.axis); break;
     case OP_RAND: print_rand(to, node); break;
-    case OP_SIZE: print_dims(to, "of", &node->attr.size, 1); break;
+    case OP_SIZE: print_dims(printer, "of", &node->attr.size, 1); break;
     case OP_CLOCK: print_clock(to, node); break;
     case OP_SUM:
     case OP_MAX:
     case OP_EXPAND:
     case OP_FLIP: print_axes(to, "axes", node->attr.axes); break;
-    case OP_PERMUTE: print_order(to, node); break;
-    case OP_SLICE: print_slice(to, node); break;
+    case OP_PERMUTE: print_order(printer, node); break;
+    case OP_SLICE: print_slice(printer, node); break;
     case OP_PAD:
-        print_dims(to, "low", node->attr.pad.low, node->shape.rank);
-        print_dims(to, "high", node->attr.pad.high, node->shape.rank);
+        print_dims(printer, "low", node->attr.pad.low, node->shape.rank);
+        print_dims(printer, "high", node->attr.pad.high, node->shape.rank);
         break;
     case OP_DOT:
         print_pairs(to, "batch", node->attr.dot.a_batch, node->attr.dot.b_batch, node->attr.dot.batch);
@@ -156,7 +159,7 @@ static void print_attributes(Text *to, const Node *node) {
         break;
     case OP_CONV: print_conv(to, &node->attr.conv); break;
     case OP_SLOT: text_add(to, " %d", node->attr.slot.index); break;
-    case OP_SCAN: print_scan(to, node); break;
+    case OP_SCAN: print_scan(printer, node); break;
     case OP_PART: text_add(to, " %d", node->attr.part); break;
     default: break; /* the operation and its operands say all */
     }
@@ -187,8 +190,8 @@ static void print_node(const Printer *printer, const Node *node) {
     text_add(to, "%*s%%%d = %s", printer->margin, "", printer->number[node->id], op_info[node->op].name);
     for (int i = 0; i < node->arity; i++)
         text_add(to, " %%%d", printer->number[node->in[i]->id]);
-    print_attributes(to, node);
-    text_add(to, "  %s", shape_text(to->arena, &node->shape));
+    print_attributes(printer, node);
+    text_add(to, "  %s", shape_text(to->arena, printer->symbols, &node->shape));
     print_origin(printer, node);
     text_add(to, "\n");
     if (node->op == OP_SCAN)
@@ -209,7 +212,7 @@ static void print_body(const Printer *outer, const Body *body) {
         LIST_PUSH(to->arena, &roots, body->next.items[i]);
     for (int i = 0; i < body->collected.count; i++)
         LIST_PUSH(to->arena, &roots, body->collected.items[i]);
-    const Printer printer = {to, outer->context, body->graph,
+    const Printer printer = {to, outer->context, outer->symbols, body->graph,
                              number_nodes(to->arena, body->graph, graph_needs(to->arena, body->graph, &roots)), outer->margin + 4};
     print_nodes(&printer);
     for (int i = 0; i < roots.count; i++)
@@ -231,12 +234,12 @@ static void print_header(Text *to, const Entry *entry) {
     text_add(to, "%s %s(", entry->net ? "net" : kinds[entry->kind], entry->name ? entry->name : "");
     for (int i = 0; i < entry->inputs.count; i++)
         text_add(to, "%s%s: %s", i ? ", " : "", entry->inputs.items[i]->name,
-                 shape_text(to->arena, &entry->inputs.items[i]->shape));
+                 shape_text(to->arena, entry->symbols, &entry->inputs.items[i]->shape));
     text_add(to, ")\n");
 }
 
 static Printer printer_of(Text *to, const Context *context, const Entry *entry) {
-    return (Printer){to, context, entry->graph, number_nodes(to->arena, entry->graph, entry_needs(to->arena, entry)), 4};
+    return (Printer){to, context, entry->symbols, entry->graph, number_nodes(to->arena, entry->graph, entry_needs(to->arena, entry)), 4};
 }
 
 void graph_print(Text *to, const Context *context, const Entry *entry) {
@@ -262,8 +265,8 @@ static const char *dot_colour(const Node *node) {
 static void dot_node(const Printer *printer, const Node *node) {
     Text *to = printer->to;
     text_add(to, "    n%d [fillcolor=\"%s\", label=\"%s", printer->number[node->id], dot_colour(node), op_info[node->op].name);
-    print_attributes(to, node);
-    text_add(to, "\\n%s%s%s\"];\n", shape_text(to->arena, &node->shape), node->label ? "\\n" : "", node->label ? node->label : "");
+    print_attributes(printer, node);
+    text_add(to, "\\n%s%s%s\"];\n", shape_text(to->arena, printer->symbols, &node->shape), node->label ? "\\n" : "", node->label ? node->label : "");
     for (int i = 0; i < node->arity; i++)
         text_add(to, "    n%d -> n%d;\n", printer->number[node->in[i]->id], printer->number[node->id]);
 }

@@ -9,8 +9,10 @@ Dim dim_const(int64_t size) { return (Dim){ .base = size }; }
 
 Dim dim_batch(int64_t scale) { return (Dim){ .scale = scale, .symbol = SYMBOL_BATCH }; }
 
+bool dim_can_add(Dim a, Dim b) { return !a.scale || !b.scale || a.symbol == b.symbol; }
+
 Dim dim_add(Dim a, Dim b) {
-    assert(!a.scale || !b.scale || a.symbol == b.symbol);
+    assert(dim_can_add(a, b));
     Dim sum = { a.base + b.base, a.scale + b.scale, a.scale ? a.symbol : b.symbol };
     if (!sum.scale) sum.symbol = 0;
     return sum;
@@ -22,11 +24,39 @@ Dim dim_scale(Dim a, int64_t by) {
     return scaled;
 }
 
+bool dim_mul(Dim a, Dim b, Dim *product) {
+    if (a.scale && b.scale) return false;
+    *product = a.scale ? dim_scale(a, b.base) : dim_scale(b, a.base);
+    return true;
+}
+
+bool dim_divide(Dim a, int64_t by, Dim *quotient) {
+    if (a.base % by || a.scale % by) return false;
+    *quotient = (Dim){ a.base / by, a.scale / by, a.symbol };
+    return true;
+}
+
 bool dim_equal(Dim a, Dim b) { return a.base == b.base && a.scale == b.scale && a.symbol == b.symbol; }
 
 bool dim_is_const(Dim a) { return a.scale == 0; }
 
 int64_t dim_value(Dim a, const int64_t *symbols) { return a.base + (a.scale ? a.scale * symbols[a.symbol] : 0); }
+
+/* A symbol that nothing is known of may be as large as any. */
+static int64_t at_bound(Dim a, const SymbolList *symbols, bool high) {
+    const bool known = symbols && a.symbol < symbols->count;
+    const int64_t least = known ? symbols->items[a.symbol].low : 1;
+    const int64_t most = known && a.symbol != SYMBOL_BATCH ? symbols->items[a.symbol].high : INT64_C(1) << 20;
+    return a.base + a.scale * (high == (a.scale > 0) ? most : least);
+}
+
+int64_t dim_low(Dim a, const SymbolList *symbols) { return at_bound(a, symbols, false); }
+
+int64_t dim_high(Dim a, const SymbolList *symbols) { return at_bound(a, symbols, true); }
+
+void symbols_high(const SymbolList *symbols, int64_t values[MAX_SYMBOLS]) {
+    for (int s = 0; s < MAX_SYMBOLS; s++) values[s] = s < symbols->count ? symbols->items[s].high : 1;
+}
 
 bool shape_equal(const Shape *a, const Shape *b) {
     if (a->rank != b->rank) return false;
@@ -67,6 +97,22 @@ bool shape_same_size(const Shape *a, const Shape *b) {
     return true;
 }
 
+/* The symbolic axes of `part` are taken out of those of `whole`; one may be left, times a constant. */
+bool shape_rest(const Shape *whole, const Shape *part, Dim *rest) {
+    Dim left[MAX_RANK], taken[MAX_RANK];
+    int count_left, count_taken;
+    const int64_t factor = split_factors(whole, left, &count_left), divisor = split_factors(part, taken, &count_taken);
+    for (int i = 0; i < count_taken; i++) {
+        int j = 0;
+        while (j < count_left && !dim_equal(taken[i], left[j])) j++;
+        if (j == count_left) return false;
+        left[j] = left[--count_left];
+    }
+    if (count_left > 1 || divisor == 0 || factor % divisor) return false;
+    *rest = dim_scale(count_left ? left[0] : dim_const(1), factor / divisor);
+    return true;
+}
+
 int64_t shape_size(const Shape *shape, const int64_t *symbols) {
     int64_t size = 1;
     for (int i = 0; i < shape->rank; i++) size *= dim_value(shape->dim[i], symbols);
@@ -80,23 +126,37 @@ Shape shape_without(const Shape *shape, uint32_t axes) {
     return rest;
 }
 
-static void dim_print(Text *text, Dim d) {
+static void dim_print(Text *text, const SymbolList *symbols, Dim d) {
     static const char letters[] = "ntuvwxyz";
     if (dim_is_const(d)) {
         text_add(text, "%lld", (long long)d.base);
         return;
     }
-    if (d.scale != 1) text_add(text, "%lld", (long long)d.scale);
-    text_add(text, "%c", letters[d.symbol & 7]);
-    if (d.base) text_add(text, "%+lld", (long long)d.base);
+    const bool named = symbols && d.symbol < symbols->count && symbols->items[d.symbol].name[1];
+    if (!named) {
+        if (d.scale != 1) text_add(text, "%lld", (long long)d.scale);
+        if (symbols && d.symbol < symbols->count) text_add(text, "%s", symbols->items[d.symbol].name);
+        else text_add(text, "%c", letters[d.symbol & 7]);
+        if (d.base) text_add(text, "%+lld", (long long)d.base);
+        return;
+    }
+    if (d.scale != 1) text_add(text, "%lld * ", (long long)d.scale);
+    text_add(text, "%s", symbols->items[d.symbol].name);
+    if (d.base) text_add(text, d.base > 0 ? " + %lld" : " - %lld", (long long)(d.base > 0 ? d.base : -d.base));
 }
 
-const char *shape_text(Arena *arena, const Shape *shape) {
+const char *size_text(Arena *arena, const SymbolList *symbols, Dim d) {
+    Text text = { .arena = arena };
+    dim_print(&text, symbols, d);
+    return text.bytes;
+}
+
+const char *shape_text(Arena *arena, const SymbolList *symbols, const Shape *shape) {
     Text text = { .arena = arena };
     text_add(&text, "[");
     for (int i = 0; i < shape->rank; i++) {
         if (i) text_add(&text, ", ");
-        dim_print(&text, shape->dim[i]);
+        dim_print(&text, symbols, shape->dim[i]);
     }
     text_add(&text, "]");
     return text.bytes;

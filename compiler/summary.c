@@ -32,7 +32,7 @@ static int name_width(const Module *module) {
 
 static void print_tensor(Text *to, const Tensor *tensor, const char *owner, int width) {
     size_t skip = owner ? strlen(owner) + 1 : 0;
-    text_add(to, "    %-*s %-20s %12s%s\n", width, tensor->name + skip, shape_text(to->arena, &tensor->shape),
+    text_add(to, "    %-*s %-20s %12s%s\n", width, tensor->name + skip, shape_text(to->arena, NULL, &tensor->shape),
              grouped(to->arena, tensor_size(tensor)), tensor->role == TENSOR_STATE ? "  not trained" : "");
 }
 
@@ -52,22 +52,22 @@ static void print_shared(Text *to, const Module *module, int width) {
             print_tensor(to, module->tensors.items[i], NULL, width);
 }
 
-static void print_port(Text *to, const Port *port) {
+static void print_port(Text *to, const SymbolList *symbols, const Port *port) {
     Shape example = shape_without(&port->shape, 1);
     if (port->classes) text_add(to, "%s: class[%lld]", port->name, (long long)port->classes);
-    else text_add(to, "%s: %s", port->name, shape_text(to->arena, &example));
+    else text_add(to, "%s: %s", port->name, shape_text(to->arena, symbols, &example));
 }
 
 static void print_function(Text *to, const Entry *entry) {
     text_add(to, "%s %s(", entry->net ? "net" : "export", entry->name);
     for (int i = 0; i < entry->inputs.count; i++) {
         if (i) text_add(to, ", ");
-        print_port(to, entry->inputs.items[i]);
+        print_port(to, entry->symbols, entry->inputs.items[i]);
     }
     text_add(to, ") ->");
     for (int i = 0; i < entry->roots.count; i++) {
         text_add(to, i ? ", " : " ");
-        print_port(to, entry->roots.items[i].port);
+        print_port(to, entry->symbols, entry->roots.items[i].port);
     }
     text_add(to, "\n");
 }

@@ -21,7 +21,7 @@ typedef struct Divider { Arena *arena; const Module *module; const Options *opti
 /* ── estimates ────────────────────────────────────────────────────────────────────────────── */
 
 /* At the sizes that the model is made for. */
-static double value_of(const Module *module, const Poly *poly) { return (double)poly_value(poly, module->bounds.items); }
+static double value_of(const Module *module, const Poly *poly) { return (double)poly_high(module, poly); }
 
 /* Nanoseconds of a core with vectors of 512 bits: half of what it can do at most in products, and memory that is in its caches. */
 static double work_of(Arena *arena, const Module *module, const Step *step) {

@@ -5,7 +5,7 @@
  * rule is found right behind it, not in the C that comes out at the end.
  *
  * Sizes may depend on a run-time number. They are linear in it, so a comparison of two of them holds for all its values
- * if it holds for the smallest and for a very large one. */
+ * if it holds for the smallest and for the largest one. */
 #include "gdlc.h"
 
 typedef struct Checker {
@@ -16,25 +16,17 @@ typedef struct Checker {
 
 /* ── Sizes ────────────────────────────────────────────────────────────────────────────────── */
 
-enum { SYMBOLS = 8 };
-
-/* Whether a <= b, whatever the run-time numbers (1 and more) are. */
-static bool at_most(Dim a, Dim b) {
-    static const int64_t probes[] = {1, INT64_C(1) << 20};
-    for (int i = 0; i < 2; i++) {
-        int64_t symbols[SYMBOLS];
-        for (int s = 0; s < SYMBOLS; s++)
-            symbols[s] = probes[i];
-        if (dim_value(a, symbols) > dim_value(b, symbols))
-            return false;
-    }
-    return true;
+/* Whether a <= b, whatever the run-time numbers are. */
+static bool at_most(const Checker *checker, Dim a, Dim b) {
+    const SymbolList *symbols = checker->entry->symbols;
+    if (dim_can_add(a, b))
+        return dim_low(dim_add(b, dim_scale(a, -1)), symbols) >= 0;
+    return dim_high(a, symbols) <= dim_low(b, symbols);
 }
 
-static bool valid_dim(Dim d) { return d.symbol >= 0 && d.symbol < SYMBOLS && (d.scale || !d.symbol) && at_most(dim_const(0), d); }
-
-/* Sums of sizes exist only where at most one symbol is in them (dim_add asserts it). */
-static bool can_add(Dim a, Dim b) { return dim_is_const(a) || dim_is_const(b) || a.symbol == b.symbol; }
+static bool valid_dim(const Checker *checker, Dim d) {
+    return d.symbol >= 0 && d.symbol < MAX_SYMBOLS && (d.scale || !d.symbol) && at_most(checker, dim_const(0), d);
+}
 
 static bool same_shape(const Node *a, const Node *b) { return shape_equal(&a->shape, &b->shape); }
 
@@ -78,7 +70,7 @@ static const char *rule_rand(const Checker *checker, const Node *node) {
 }
 
 static const char *rule_size(const Checker *checker, const Node *node) {
-    if (!valid_dim(node->attr.size))
+    if (!valid_dim(checker, node->attr.size))
         return "asks for a size that exists";
     return rule_scalar(checker, node);
 }
@@ -152,10 +144,10 @@ static const char *rule_slice(const Checker *checker, const Node *node) {
         int64_t step = node->attr.slice.step[i];
         if (step < 1)
             return "has positive steps";
-        if (!can_add(start, size))
+        if (!dim_can_add(start, size))
             return "starts and ends at sizes of one run-time number";
         Dim last = dim_add(start, dim_scale(dim_add(size, dim_const(-1)), step));
-        if (!at_most(dim_const(0), start) || !at_most(dim_add(last, dim_const(1)), from->dim[i]))
+        if (!at_most(checker, dim_const(0), start) || !at_most(checker, dim_add(last, dim_const(1)), from->dim[i]))
             return "lies within its operand";
     }
     return NULL;
@@ -168,9 +160,9 @@ static const char *rule_pad(const Checker *checker, const Node *node) {
         return "has the rank of its operand";
     for (int i = 0; i < from->rank; i++) {
         Dim low = node->attr.pad.low[i], high = node->attr.pad.high[i];
-        if (!at_most(dim_const(0), low) || !at_most(dim_const(0), high))
+        if (!at_most(checker, dim_const(0), low) || !at_most(checker, dim_const(0), high))
             return "never pads by less than nothing";
-        if (!can_add(low, from->dim[i]) || !can_add(dim_add(low, from->dim[i]), high) ||
+        if (!dim_can_add(low, from->dim[i]) || !dim_can_add(dim_add(low, from->dim[i]), high) ||
             !dim_equal(dim_add(dim_add(low, from->dim[i]), high), node->shape.dim[i]))
             return "is as long as its operand and its padding";
     }
@@ -192,7 +184,7 @@ static const char *rule_concat(const Checker *checker, const Node *node) {
     Dim total = dim_const(0);
     for (int i = 0; i < node->arity; i++) {
         Shape part = node->in[i]->shape;
-        if (part.rank != node->shape.rank || !can_add(total, part.dim[axis]))
+        if (part.rank != node->shape.rank || !dim_can_add(total, part.dim[axis]))
             return "has parts of its own rank, and lengths that add up";
         total = dim_add(total, part.dim[axis]);
         part.dim[axis] = node->shape.dim[axis];
@@ -333,7 +325,7 @@ static const char *rule_of(const Checker *checker, const Node *node) {
 /* ── Nodes ────────────────────────────────────────────────────────────────────────────────── */
 
 /* What must hold before the rule of the operation can be looked at. */
-static const char *structure_of(const Graph *graph, const Node *node) {
+static const char *structure_of(const Checker *checker, const Graph *graph, const Node *node) {
     int arity = op_info[node->op].arity;
     if (arity >= 0 && node->arity != arity)
         return "has as many operands as its operation takes";
@@ -347,7 +339,7 @@ static const char *structure_of(const Graph *graph, const Node *node) {
     if (node->shape.rank < 0 || node->shape.rank > MAX_RANK)
         return "has a rank of at most 8";
     for (int i = 0; i < node->shape.rank; i++)
-        if (!valid_dim(node->shape.dim[i]))
+        if (!valid_dim(checker, node->shape.dim[i]))
             return "has sizes of 0 or more";
     return NULL;
 }
@@ -358,12 +350,12 @@ static const char *check_node(const Checker *checker, const Graph *graph, int id
         return arena_printf(checker->arena, "node %d says that it is node %d", id, node->id);
     if ((unsigned)node->op >= OP_COUNT)
         return arena_printf(checker->arena, "node %d has an operation that does not exist: %d", id, (int)node->op);
-    const char *rule = structure_of(graph, node);
+    const char *rule = structure_of(checker, graph, node);
     if (!rule)
         rule = rule_of(checker, node);
     return !rule ? NULL
                  : arena_printf(checker->arena, "node %d (%s) breaks the rule that it %s; its shape is %s", id,
-                                op_info[node->op].name, rule, shape_text(checker->arena, &node->shape));
+                                op_info[node->op].name, rule, shape_text(checker->arena, checker->entry->symbols, &node->shape));
 }
 
 static bool in_graph(const Graph *graph, const Node *node) {

@@ -27,6 +27,7 @@ void call_close(Call *call) {
     gdl_data_free(&call->data);
     sources_free(&call->sources);
     free(call->port);
+    free(call->output_port);
 }
 
 int call_find_output(const Call *call, const char *option, const char *text, size_t length, size_t *output, gdl_error *error) {
@@ -56,6 +57,23 @@ static int choose_ports(Call *call, const gdl_port *label, gdl_error *error) {
     return 0;
 }
 
+/* The sizes that the data do not say are those of --size, else the largest. */
+static int choose_sizes(Call *call, gdl_error *error) {
+    const CallOptions *options = call->options;
+    size_t known[GDL_MAX_SIZES];
+    memcpy(known, call->data.size, sizeof known);
+    for (size_t i = 0; i < options->model->sizes; i++) {
+        const size_t asked = options->size[i];
+        if (asked && known[i] && asked != known[i])
+            return gdl_fail(error, "--size %s=%zu: the data have %s %zu", options->model->size[i].name, asked, options->model->size[i].name,
+                            known[i]);
+        known[i] = asked ? asked : known[i];
+    }
+    gdl_sizes_complete(options->model, known, call->size);
+    call->output_port = gdl_ports_at(call->function->output, call->function->outputs, call->size);
+    return call->output_port ? 0 : gdl_fail(error, "no memory for the outputs of %s", call->function->name);
+}
+
 int call_read(Call *call, const gdl_port *label, gdl_error *error) {
     char names[512];
     size_t ports = call->function->inputs + (label ? 1 : 0);
@@ -64,7 +82,7 @@ int call_read(Call *call, const gdl_port *label, gdl_error *error) {
     gdl_names_text(names, sizeof names, call->port, sizeof *call->port, ports);
     return sources_read(&call->sources, "--data", &call->options->data, error) ||
                    sources_bind(&call->sources, call->function->name, call->port, ports, &call->data, error) ||
-                   sources_check_used(&call->sources, names, error)
+                   sources_check_used(&call->sources, names, error) || choose_sizes(call, error)
                ? GDL_FAILED
                : 0;
 }
@@ -88,8 +106,8 @@ static void *create_model(const CallOptions *options, size_t batch, gdl_error *e
 static int gather(Call *call, size_t n, gdl_error *error) {
     gdl_sample sample;
     call->n = n;
-    call->input = gdl_buffers_create(call->port, call->data.inputs, n);
-    call->output = gdl_buffers_create(call->function->output, call->function->outputs, n);
+    call->input = gdl_buffers_create(call->data.port, call->data.inputs, n);
+    call->output = gdl_buffers_create(call->output_port, call->function->outputs, n);
     if (!call->input || !call->output)
         return gdl_fail(error, "no memory for %zu examples; try --count", n);
     if (gdl_sample_range(&sample, &call->data, 0, n, error))
@@ -100,14 +118,14 @@ static int gather(Call *call, size_t n, gdl_error *error) {
 }
 
 /* The function's result code; GDL_FAILED, with an error, where there is no memory. */
-static int run_function(const gdl_function *function, void *instance, size_t n, void *const *input, void *const *output,
-                        gdl_error *error) {
+static int run_function(const gdl_function *function, void *instance, size_t n, const size_t *size, void *const *input,
+                        void *const *output, gdl_error *error) {
     float **to = calloc(function->outputs + 1, sizeof *to);
     if (!to)
         return gdl_fail(error, "no memory for the outputs of %s", function->name);
     for (size_t i = 0; i < function->outputs; i++)
         to[i] = output[i];
-    int code = function->run(instance, n, (const void *const *)input, to);
+    int code = function->run(instance, n, size, (const void *const *)input, to);
     free(to);
     return code;
 }
@@ -123,12 +141,12 @@ static int explain(const gdl_function *function, size_t n, int code, gdl_error *
     return gdl_fail(error, "%s ended with code %d", function->name, code);
 }
 
-int function_call_aside(const gdl_function *function, const gdl_model *model, void *instance, size_t n, void *const *input,
-                        void *const *output, gdl_error *error) {
+int function_call_aside(const gdl_function *function, const gdl_model *model, void *instance, size_t n, const size_t *size,
+                        void *const *input, void *const *output, gdl_error *error) {
     static const uint64_t aside_draw = UINT64_C(1) << 62;
     gdl_clock *clock = model->clock(instance), before = *clock;
     clock->draw = aside_draw;
-    int code = run_function(function, instance, n, input, output, error);
+    int code = run_function(function, instance, n, size, input, output, error);
     *clock = before;
     return explain(function, n, code, error);
 }
@@ -138,7 +156,7 @@ static int compute(Call *call, size_t batch, gdl_error *error) {
     void *instance = create_model(call->options, batch, error);
     if (!instance)
         return GDL_FAILED;
-    int code = run_function(call->function, instance, call->n, call->input, call->output, error);
+    int code = run_function(call->function, instance, call->n, call->size, call->input, call->output, error);
     gdl_destroy(call->options->model, instance);
     return code;
 }

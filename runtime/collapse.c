@@ -53,8 +53,9 @@ static int measure_data(Collapse *collapse, gdl_error *error) {
     if (!input)
         return gdl_fail(error, "stage %s: no memory for %zu examples", stage->name, n);
     gather_spaced(sample, n, input);
+    const gdl_port *port = sample->data->port;
     for (size_t i = 0; i < stage->inputs; i++)
-        collapse->spread[i] = stage->input[i].classes ? 0 : spread_of(input[i], n, stage->input[i].size);
+        collapse->spread[i] = port[i].classes ? 0 : spread_of(input[i], n, port[i].size);
     gdl_buffers_free(input, stage->inputs);
     return 0;
 }
@@ -104,9 +105,9 @@ static bool same_shape(const gdl_port *a, const gdl_port *b) {
 
 /* How much the data differ that this output is like; 0 where there are none. */
 static double spread_of_like(const Collapse *collapse, const gdl_port *output) {
-    const gdl_stage *stage = stage_of(collapse->run);
-    for (size_t i = 0; i < stage->inputs; i++)
-        if (!stage->input[i].classes && same_shape(&stage->input[i], output))
+    const gdl_data *data = collapse->run->train->data;
+    for (size_t i = 0; i < data->inputs; i++)
+        if (!data->port[i].classes && same_shape(&data->port[i], output))
             return collapse->spread[i];
     return 0;
 }
@@ -122,12 +123,13 @@ static void warn_of_spread(const Collapse *collapse, const gdl_function *functio
 }
 
 /* True where a warning was given. An export that cannot compute so many at once, as they depend on each other, is let be. */
-static bool check_outputs(const Collapse *collapse, const gdl_function *function, void *const *output) {
+static bool check_outputs(const Collapse *collapse, const gdl_function *function, const size_t *size, const gdl_port *port,
+                          void *const *output) {
     const gdl_run *run = collapse->run;
-    if (function_call_aside(function, run->model, run->instance, OUTPUTS, NULL, output, NULL))
+    if (function_call_aside(function, run->model, run->instance, OUTPUTS, size, NULL, output, NULL))
         return false;
     for (size_t j = 0; j < function->outputs; j++) {
-        double like = spread_of_like(collapse, &function->output[j]), spread = spread_of(output[j], OUTPUTS, function->output[j].size);
+        double like = spread_of_like(collapse, &port[j]), spread = spread_of(output[j], OUTPUTS, port[j].size);
         if (like > 0 && spread < LEAST_SPREAD * like) {
             warn_of_spread(collapse, function, spread, like);
             return true;
@@ -140,12 +142,16 @@ static int check_function(Collapse *collapse, size_t f, gdl_error *error) {
     const gdl_function *function = &collapse->run->model->function[f];
     if (function->net || function->inputs || collapse->warned[f])
         return 0;
+    size_t size[GDL_MAX_SIZES];
+    gdl_sizes_complete(collapse->run->model, collapse->run->train->data->size, size);
+    gdl_port *port = gdl_ports_at(function->output, function->outputs, size);
     void **output = gdl_buffers_create(function->output, function->outputs, OUTPUTS);
-    if (!output)
-        return gdl_fail(error, "no memory for %d outputs of %s", OUTPUTS, function->name);
-    collapse->warned[f] = check_outputs(collapse, function, output);
+    if (port && output)
+        collapse->warned[f] = check_outputs(collapse, function, size, port, output);
+    bool failed = !port || !output;
+    free(port);
     gdl_buffers_free(output, function->outputs);
-    return 0;
+    return failed ? gdl_fail(error, "no memory for %d outputs of %s", OUTPUTS, function->name) : 0;
 }
 
 /* ── Losses that have come to nothing ── */

@@ -21,10 +21,10 @@ static int check_function(Confusion *confusion, gdl_error *error) {
     const gdl_function *function = confusion->call.function;
     if (function->inputs == 0)
         return gdl_fail(error, "%s makes its examples itself: there are no true classes to compare with", function->name);
-    if (function->outputs != 1 || function->output[0].size < 2)
+    if (function->outputs != 1 || function->output[0].size < 2 || function->output[0].extent)
         return gdl_fail(error, "a function with one output that has a value for each class is expected, but %s gives %s%s", function->name,
                         function->outputs == 1 ? "shape " : "several outputs",
-                        function->outputs == 1 ? gdl_shape_text(shape, sizeof shape, function->output[0].rank, function->output[0].shape) : "");
+                        function->outputs == 1 ? gdl_port_text(shape, sizeof shape, &function->output[0]) : "");
     confusion->classes = function->output[0].size;
     return 0;
 }

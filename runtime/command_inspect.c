@@ -19,7 +19,8 @@ typedef struct Unit {
 typedef struct Inspection {
     const InspectOptions *options;
     Call call;
-    const gdl_port *port;       /* the output that is looked at */
+    size_t output;              /* that is looked at */
+    const gdl_port *port;       /* of it, with the shape that it has for these data */
     const float *value;         /* of it: [n, units] */
     Unit *unit;
     size_t units;
@@ -37,13 +38,10 @@ static size_t first_image(const gdl_function *function) {
 }
 
 static int choose_output(Inspection *inspection, gdl_error *error) {
-    size_t output;
     const gdl_function *function = inspection->call.function;
     const char *name = inspection->options->output ? inspection->options->output : "";
-    if (call_find_output(&inspection->call, "--output", name, strlen(name), &output, error))
+    if (call_find_output(&inspection->call, "--output", name, strlen(name), &inspection->output, error))
         return GDL_FAILED;
-    inspection->port = &function->output[output];
-    inspection->units = inspection->port->size;
     inspection->image = first_image(function);
     if (inspection->options->out && inspection->image == function->inputs)
         return gdl_fail(error, "--out %s: the inputs that activate a unit are shown as images, but no input of %s is one",
@@ -59,7 +57,9 @@ static int compute(Inspection *inspection, gdl_error *error) {
         return gdl_fail(error, "--top %zu asks for more than the %zu examples that there are", inspection->options->top, n);
     if (call_compute(call, n, error))
         return GDL_FAILED;
-    inspection->value = call->output[inspection->port - call->function->output];
+    inspection->port = &call->output_port[inspection->output];
+    inspection->units = inspection->port->size;
+    inspection->value = call->output[inspection->output];
     return 0;
 }
 
@@ -219,7 +219,7 @@ static void gather_top(const Inspection *inspection, const float *images, size_t
 
 static int write_picture(const Inspection *inspection, gdl_error *error) {
     const InspectOptions *options = inspection->options;
-    const gdl_port *port = &inspection->call.function->input[inspection->image];
+    const gdl_port *port = &inspection->call.data.port[inspection->image];
     size_t count = inspection->units * options->top;
     float *images = calloc(count, port->size * sizeof *images);
     size_t *top = calloc(options->top, sizeof *top);

@@ -42,7 +42,7 @@ static int check_target(const Job *job, const Target *target, gdl_error *error) 
     size_t height, width, channels;
     char shape[160];
     const gdl_port *port = &job->call.function->output[target->output];
-    gdl_shape_text(shape, sizeof shape, port->rank, port->shape);
+    gdl_port_text(shape, sizeof shape, port);
     if (target->form == FORM_PNG && !gdl_image_size(port, &height, &width, &channels))
         return gdl_fail(
             error, "%s: a picture shows [h, w], [h, w, 1], [h, w, 3] or a flat square, but %s has shape %s; try .npy",
@@ -90,7 +90,7 @@ static size_t choose_count(const Job *job) {
 static const float *input_image(const Job *job, const gdl_grid *grid) {
     for (size_t i = 0; i < job->call.function->inputs && !job->options->no_inputs; i++) {
         size_t height, width, channels;
-        if (gdl_image_size(&job->call.function->input[i], &height, &width, &channels) && height == grid->height &&
+        if (gdl_image_size(&job->call.data.port[i], &height, &width, &channels) && height == grid->height &&
             width == grid->width && channels == grid->channels)
             return job->call.input[i];
     }
@@ -107,7 +107,7 @@ static int write_picture(const Job *job, const Target *target, gdl_error *error)
                      .zoom = options->tile.zoom,
                      .low = options->tile.low,
                      .high = options->tile.high};
-    gdl_image_size(&job->call.function->output[target->output], &grid.height, &grid.width, &grid.channels);
+    gdl_image_size(&job->call.output_port[target->output], &grid.height, &grid.width, &grid.channels);
     const float *above = input_image(job, &grid);
     if (above)
         set[grid.sets++] = above;
@@ -116,7 +116,7 @@ static int write_picture(const Job *job, const Target *target, gdl_error *error)
 }
 
 static int write_array(const Job *job, const Target *target, gdl_error *error) {
-    const gdl_port *port = &job->call.function->output[target->output];
+    const gdl_port *port = &job->call.output_port[target->output];
     size_t shape[GDL_MAX_RANK] = {job->call.n};
     if (port->rank >= GDL_MAX_RANK)
         return gdl_fail(error, "%s: %s has too many axes for a file", target->path, port->name);
@@ -126,7 +126,7 @@ static int write_array(const Job *job, const Target *target, gdl_error *error) {
 
 static int write_table(const Job *job, const Target *target, gdl_error *error) {
     gdl_output file;
-    const gdl_port *port = &job->call.function->output[target->output];
+    const gdl_port *port = &job->call.output_port[target->output];
     const float *value = job->call.output[target->output];
     if (gdl_output_open(&file, target->path, error))
         return GDL_FAILED;

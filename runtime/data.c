@@ -69,9 +69,16 @@ static int check_input(const gdl_data *data, size_t i, gdl_error *error) {
 
 int gdl_data_bind(gdl_data *data, const gdl_port *port, size_t inputs, const gdl_array *const *array,
                   gdl_error *error) {
-    *data = (gdl_data){.inputs = inputs, .port = port, .array = calloc(inputs ? inputs : 1, sizeof *data->array)};
-    if (!data->array)
+    *data = (gdl_data){.inputs = inputs, .array = calloc(inputs ? inputs : 1, sizeof *data->array)};
+    if (gdl_sizes_find(data, port, array, error)) {
+        gdl_data_free(data);
+        return GDL_FAILED;
+    }
+    data->port = gdl_ports_at(port, inputs, data->size);
+    if (!data->array || !data->port) {
+        gdl_data_free(data);
         return gdl_fail(error, "no memory for a data set of %zu inputs", inputs);
+    }
     if (inputs)
         memcpy(data->array, array, inputs * sizeof *array);
     data->count = inputs ? array[0]->shape[0] : 0;
@@ -85,6 +92,7 @@ int gdl_data_bind(gdl_data *data, const gdl_port *port, size_t inputs, const gdl
 
 void gdl_data_free(gdl_data *data) {
     free(data->array);
+    free(data->port);
     *data = (gdl_data){0};
 }
 

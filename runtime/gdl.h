@@ -20,7 +20,8 @@ extern "C" {
 enum {
     GDL_OK = 0,
     GDL_BATCH = 1,  /* more examples than the model was created for (training; or a net whose examples depend on each other) */
-    GDL_LABEL = 2   /* a class label outside 0..classes-1; nothing was computed */
+    GDL_LABEL = 2,  /* a class label outside 0..classes-1; nothing was computed */
+    GDL_SIZE = 3    /* a size that is known only at run time is outside of its bounds; nothing was computed */
 };
 
 /* ── The description of a model ───────────────────────────────────────────────────────────── */
@@ -51,12 +52,28 @@ typedef struct gdl_tensor {
     size_t offset;          /* in bytes from the model's start: see gdl_values */
 } gdl_tensor;
 
+enum { GDL_MAX_SIZES = 7 };
+
+/* A size that is known only at run time, `dim time = 1..64`: one for all examples of a call. */
+typedef struct gdl_size {
+    const char *name;       /* "time" */
+    size_t index;           /* in the model's list */
+    size_t low, high;       /* its bounds */
+} gdl_size;
+
+/* The length of an axis: scale times the run-time size, plus base. */
+typedef struct gdl_extent {
+    const gdl_size *size;   /* NULL: the length is base */
+    long scale, base;
+} gdl_extent;
+
 typedef struct gdl_port {
     const char *name;
     size_t rank;
-    const size_t *shape;    /* of one example */
-    size_t size;            /* values in one example */
+    const size_t *shape;    /* of one example; the largest, where there is an `extent` */
+    size_t size;            /* values in one example; likewise */
     size_t classes;         /* class[n]: n, and the values are int32_t in 0..n-1; 0: float */
+    const gdl_extent *extent; /* of each axis; NULL where all are constant */
 } gdl_port;
 
 /* A net or an export. */
@@ -68,8 +85,9 @@ typedef struct gdl_function {
     size_t outputs;
     const gdl_port *output;
     /* n examples from input[i] (float or int32_t, [n] + shape, packed) to output[j] (float). Any n, unless the examples
-     * depend on each other. A function without inputs makes n examples. Returns a result code. */
-    int (*run)(void *model, size_t n, const void *const *input, float *const *output);
+     * depend on each other. A function without inputs makes n examples. `size`: the run-time sizes in the order of the
+     * model's list; NULL where it has none. Returns a result code. */
+    int (*run)(void *model, size_t n, const size_t *size, const void *const *input, float *const *output);
 } gdl_function;
 
 typedef struct gdl_report {
@@ -87,10 +105,10 @@ typedef struct gdl_stage {
     size_t batches;         /* batches that one iteration reads: input[i] of `step` holds batches * n examples */
     size_t reports;
     const gdl_report *report;
-    /* One iteration: every phase, forward, backward and update. report[k] gets the mean over the examples. */
-    int (*step)(void *model, size_t n, const void *const *input, float *report);
+    /* One iteration: every phase, forward, backward and update. report[k] gets the mean over the examples. `size` as for `run`. */
+    int (*step)(void *model, size_t n, const size_t *size, const void *const *input, float *report);
     /* The same reports in inference form, from one batch of n examples; changes nothing. */
-    int (*evaluate)(void *model, size_t n, const void *const *input, float *report);
+    int (*evaluate)(void *model, size_t n, const size_t *size, const void *const *input, float *report);
     void (*begin)(void *model); /* first values of the stage's optimizer state */
 } gdl_stage;
 
@@ -112,6 +130,8 @@ typedef struct gdl_model {
     size_t batch;           /* default capacity: the largest batch of the stages */
     size_t tensors;
     const gdl_tensor *tensor;
+    size_t sizes;           /* that are known only at run time */
+    const gdl_size *size;
     size_t functions;
     const gdl_function *function;
     size_t stages;
@@ -194,16 +214,18 @@ int gdl_npy_write(const char *path, size_t rank, const size_t *shape, const floa
 
 /* ── data.c: arrays as examples of a model's inputs ───────────────────────────────────────── */
 
-/* The inputs of a stage or function with their values; borrows the ports and arrays. */
+/* The inputs of a stage or function with their values; borrows the arrays. */
 typedef struct gdl_data {
     size_t inputs;
-    const gdl_port *port;
+    gdl_port *port;             /* with the shapes that the arrays have */
     const gdl_array **array;    /* of each port */
     size_t count;               /* examples */
+    size_t size[GDL_MAX_SIZES]; /* the run-time sizes of the model that follow from the arrays' shapes; 0: not known from them */
 } gdl_data;
 
-/* Binds array[i] to port[i]. Fails unless the values of one example are as many in each array as in its port, all arrays have as
- * many examples, labels are whole numbers in their class range, and no value is infinite or not a number. */
+/* Binds array[i] to port[i]. Fails unless the values of one example are as many in each array as in its port (where the port has
+ * axes of run-time sizes: the shapes fit, and all arrays agree on each size), all arrays have as many examples, labels are whole
+ * numbers in their class range, and no value is infinite or not a number. */
 int gdl_data_bind(gdl_data *data, const gdl_port *port, size_t inputs, const gdl_array *const *array, gdl_error *error);
 void gdl_data_free(gdl_data *data);
 
@@ -211,7 +233,8 @@ void gdl_data_free(gdl_data *data);
  * same value; labels become int32_t. */
 void gdl_gather(const gdl_data *data, const size_t *index, size_t n, void *const *to);
 
-/* Room for n examples of each port, to gather into; NULL: no memory. Free with gdl_buffers_free. */
+/* Room for n examples of each port, the largest where sizes are of the run, to gather into; NULL: no memory. Free with
+ * gdl_buffers_free. */
 void **gdl_buffers_create(const gdl_port *port, size_t ports, size_t n);
 void gdl_buffers_free(void **buffers, size_t ports);
 

@@ -6,6 +6,7 @@
 
 #include <argp.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum {
     KEY_LOAD = 256,
@@ -14,6 +15,7 @@ enum {
     KEY_SEED,
     KEY_BATCH,
     KEY_THREADS,
+    KEY_SIZE,
     KEY_ZOOM,
     KEY_RANGE,
     KEY_OUT,
@@ -37,10 +39,30 @@ static const struct argp_option call_table[] = {
      0},
     {"limit", 0, NULL, OPTION_ALIAS, NULL, 0},
     {"seed", KEY_SEED, "N", 0, "Of the draws (42)", 0},
+    {"size", KEY_SIZE, "NAME=N", 0, "A size of the run that the data do not say (the largest)", 0},
     {"batch", KEY_BATCH, "N", 0, "Examples computed at a time, instead of the model's (or of all, where they depend on each other)", 0},
     {"threads", KEY_THREADS, "N", 0, "Compute with N threads (1); results do not depend on it", 0},
     {0},
 };
+
+/* "time=28" */
+static void read_size(CallOptions *options, const char *text, struct argp_state *state) {
+    const char *number;
+    char names[512];
+    const gdl_model *model = options->model;
+    size_t length = option_name(text, &number);
+    for (size_t i = 0; i < model->sizes; i++) {
+        const gdl_size *size = &model->size[i];
+        if (strlen(size->name) != length || strncmp(size->name, text, length) != 0)
+            continue;
+        options->size[i] = parse_count(state, "--size", number, size->low);
+        if (options->size[i] > size->high)
+            argp_error(state, "--size %s: %s is from %zu to %zu", text, size->name, size->low, size->high);
+        return;
+    }
+    argp_error(state, "--size %s: NAME=N is expected; the sizes of this model that are known only at run time are: %s", text,
+               gdl_names_text(names, sizeof names, model->size, sizeof *model->size, model->sizes));
+}
 
 static error_t call_option(int key, char *text, struct argp_state *state) {
     CallOptions *options = state->input;
@@ -49,6 +71,7 @@ static error_t call_option(int key, char *text, struct argp_state *state) {
     case KEY_DATA: texts_add(&options->data, text); break;
     case KEY_COUNT: options->count = parse_count(state, "--count", text, 1); break;
     case KEY_SEED: options->seed = parse_seed(state, text); break;
+    case KEY_SIZE: read_size(options, text, state); break;
     case KEY_BATCH: options->batch = parse_count(state, "--batch", text, 1); break;
     case KEY_THREADS: options->threads = parse_count(state, "--threads", text, 1); break;
     case ARGP_KEY_ARG:

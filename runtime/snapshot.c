@@ -53,6 +53,11 @@ static int gather_inputs(Snapshots *snapshots, gdl_error *error) {
     const gdl_function *function = snapshots->function;
     size_t n = function->inputs && snapshots->data.count < TILES ? snapshots->data.count : TILES;
     snapshots->grid.count = n;
+    gdl_port *output = gdl_ports_at(function->output, function->outputs, snapshots->size);
+    if (!output)
+        return gdl_fail(error, "no memory for pictures during the training");
+    gdl_image_size(&output[snapshots->image], &snapshots->grid.height, &snapshots->grid.width, &snapshots->grid.channels);
+    free(output);
     snapshots->grid.zoom = snapshots->grid.width > SMALL ? 1 : DEFAULT_ZOOM;
     snapshots->input = gdl_buffers_create(function->input, function->inputs, n);
     snapshots->output = gdl_buffers_create(function->output, function->outputs, n);
@@ -73,6 +78,7 @@ int snapshots_open(Snapshots *snapshots, const SnapshotOptions *options, const g
         return gdl_fail(error, "--snapshot-to: a prefix of at most %d bytes is expected", PATH_ROOM - NAME_ROOM);
     int result = options->function ? take_function(snapshots, run->model, sources, error)
                                    : search_function(snapshots, run->model, sources, error);
+    gdl_sizes_complete(run->model, snapshots->data.size, snapshots->size);
     return result ? result : gather_inputs(snapshots, error);
 }
 
@@ -98,8 +104,8 @@ int snapshots_add(Snapshots *snapshots, const gdl_run *run, gdl_error *error) {
     size_t epoch = (size_t)run->model->clock(run->instance)->epoch;
     if (!snapshots->options || epoch % snapshots->options->every != 0)
         return 0;
-    if (function_call_aside(snapshots->function, run->model, run->instance, snapshots->grid.count, snapshots->input, snapshots->output,
-                            error))
+    if (function_call_aside(snapshots->function, run->model, run->instance, snapshots->grid.count, snapshots->size,
+                            snapshots->input, snapshots->output, error))
         return GDL_FAILED;
     const float *const set[] = {snapshots->output[snapshots->image]};
     snapshots->grid.set = set;

@@ -37,7 +37,7 @@ static void print_ports(const gdl_port *port, size_t count, FILE *to) {
         if (port[i].classes)
             fprintf(to, "class[%zu]", port[i].classes);
         if (!port[i].classes || port[i].rank)
-            fprintf(to, "%s", gdl_shape_text(shape, sizeof shape, port[i].rank, port[i].shape));
+            fprintf(to, "%s", gdl_port_text(shape, sizeof shape, &port[i]));
     }
 }
 
@@ -75,8 +75,10 @@ void gdl_summary(const gdl_model *model, FILE *to) {
             print_net(model, &model->tensor[t], to);
     fprintf(to, "\n%zu trainable parameters, %zu values of state, %zu values of optimizer state\n",
             count_values(model, GDL_PARAM), count_values(model, GDL_STATE), count_values(model, GDL_OPTIMIZER));
-    fprintf(to, "%.2f MB of memory for batches of %zu\n\nStages\n", (double)model->memory(model->batch) / 1e6,
-            model->batch);
+    fprintf(to, "%.2f MB of memory for batches of %zu", (double)model->memory(model->batch) / 1e6, model->batch);
+    for (size_t i = 0; i < model->sizes; i++)
+        fprintf(to, "%s%s up to %zu", i ? ", " : " with ", model->size[i].name, model->size[i].high);
+    fprintf(to, "\n\nStages\n");
     gdl_print_stages(model, to);
     fprintf(to, "\nNets and exports\n");
     gdl_print_functions(model, to);

@@ -20,6 +20,7 @@ typedef struct Loop {
     size_t *order; /* of the examples of the running epoch */
     void **input;  /* `batches` batches of each input */
     float *report; /* of one iteration */
+    size_t size[GDL_MAX_SIZES], valid_size[GDL_MAX_SIZES]; /* of the run: of the training data, and of the validation */
 } Loop;
 
 /* ── The run ── */
@@ -98,8 +99,9 @@ static int check_result(const Loop *loop, int code, gdl_error *error) {
     if (code == GDL_OK)
         return 0;
     return gdl_fail(error, "stage %s: %s", loop->stage->name,
-                    code == GDL_BATCH ? "the model was created for smaller batches than it is trained with"
-                                      : "a class label is out of range");
+                    code == GDL_BATCH   ? "the model was created for smaller batches than it is trained with"
+                    : code == GDL_LABEL ? "a class label is out of range"
+                                        : "a size of the data is out of its bounds");
 }
 
 static void add_reports(double *sum, const float *report, size_t reports, size_t n) {
@@ -114,7 +116,7 @@ static int iterate(Loop *loop, gdl_error *error) {
     size_t n = rest < run->batch ? rest : run->batch;
     uint64_t step = loop->clock->step;
     gdl_gather(run->train->data, loop->order + first, batches * n, loop->input);
-    int code = loop->stage->step(run->instance, n, (const void *const *)loop->input, loop->report);
+    int code = loop->stage->step(run->instance, n, loop->size, (const void *const *)loop->input, loop->report);
     loop->clock->step = step + 1;
     run->iteration++;
     if (check_result(loop, code, error) || check_losses(loop, error))
@@ -135,7 +137,7 @@ static int evaluate_all(Loop *loop, gdl_error *error) {
     for (size_t done = 0, n; done < run->valid->count; done += n) {
         n = run->valid->count - done < run->batch ? run->valid->count - done : run->batch;
         gdl_gather(run->valid->data, run->valid->index + done, n, loop->input);
-        int code = loop->stage->evaluate(run->instance, n, (const void *const *)loop->input, loop->report);
+        int code = loop->stage->evaluate(run->instance, n, loop->valid_size, (const void *const *)loop->input, loop->report);
         if (check_result(loop, code, error))
             return GDL_FAILED;
         add_reports(run->validated, loop->report, loop->stage->reports, n);
@@ -204,6 +206,9 @@ static void loop_close(Loop *loop) {
 static int loop_open(Loop *loop, gdl_run *run, gdl_error *error) {
     const gdl_stage *stage = stage_of(run);
     *loop = (Loop){.run = run, .stage = stage, .clock = run->model->clock(run->instance)};
+    gdl_sizes_complete(run->model, run->train->data->size, loop->size);
+    if (run->valid)
+        gdl_sizes_complete(run->model, run->valid->data->size, loop->valid_size);
     loop->order = calloc(run->train->count + 1, sizeof *loop->order);
     loop->report = calloc(stage->reports + 1, sizeof *loop->report);
     loop->input = gdl_buffers_create(stage->input, stage->inputs, stage->batches * run->batch);

@@ -63,6 +63,7 @@ typedef struct CallOptions {
     const char *function, *load;
     Texts data;
     size_t count, batch, threads; /* 0: not given */
+    size_t size[GDL_MAX_SIZES]; /* of the model, by index; 0: not given */
     uint64_t seed;
 } CallOptions;
 
@@ -179,14 +180,16 @@ typedef struct Call {
     gdl_port *port;             /* its inputs, and the labels where the command has them */
     Sources sources;
     gdl_data data;              /* of `port` */
+    size_t size[GDL_MAX_SIZES]; /* of the model, by index */
+    gdl_port *output_port;      /* its outputs, with these sizes */
     size_t n;                   /* examples computed */
     void **input, **output;     /* their values, of each port; output is float, input int32_t where it has classes */
 } Call;
 
 /* Runs the function during training, with buffers as gdl_buffers_create makes them, and does not disturb it: the clock is left as it
  * was. The draws are the same at every call, so that what comes out of two calls differs by what was learnt between them. */
-int function_call_aside(const gdl_function *function, const gdl_model *model, void *instance, size_t n, void *const *input,
-                        void *const *output, gdl_error *error);
+int function_call_aside(const gdl_function *function, const gdl_model *model, void *instance, size_t n, const size_t *size,
+                        void *const *input, void *const *output, gdl_error *error);
 
 /* The function of this name; NULL, with an error that lists them, where there is none. */
 const gdl_function *find_function(const gdl_model *model, const char *name, gdl_error *error);
@@ -213,6 +216,7 @@ typedef struct Snapshots {
     const gdl_function *function;
     const char *stage;          /* part of the names where several stages are trained; else NULL */
     gdl_data data;
+    size_t size[GDL_MAX_SIZES]; /* of the model, by index */
     void **input, **output;
     size_t image;               /* the output that is shown */
     gdl_grid grid;              /* of one picture; its set is filled in when it is made */

@@ -100,7 +100,7 @@ static Value run_shape(Elaborator *e, Call *call) {
     Value x, items[MAX_RANK];
     if (!tensor_argument(e, call, 0, &x)) return poison();
     Shape shape = example_shape(x);
-    for (int i = 0; i < shape.rank; i++) items[i] = number_value((double)shape.dim[i].base);
+    for (int i = 0; i < shape.rank; i++) items[i] = size_value(shape.dim[i]);
     Value list = list_value(e, items, shape.rank);
     list.batch_scale = x.batched ? batch_of(x).scale : 0;
     return list;
@@ -114,17 +114,19 @@ static Value run_rank(Elaborator *e, Call *call) {
 
 static Value run_product(Elaborator *e, Call *call) {
     Value list = force(e, call->values[0]);
-    double product = 1, number;
+    Dim product = dim_const(1), size;
     if (list.kind != VALUE_LIST) {
         if (list.kind != VALUE_POISON)
             fail(e, call->spans[0], "`product` takes a list of numbers, but this is %s", value_text(e, list));
         return poison();
     }
     for (int i = 0; i < list.count; i++) {
-        if (!to_number(e, list.items[i], call->spans[0], "an item", &number)) return poison();
-        product *= number;
+        if (!to_size(e, list.items[i], call->spans[0], "an item", 0, &size)) return poison();
+        if (dim_mul(product, size, &product)) continue;
+        fail(e, call->spans[0], "the product of two run-time sizes is no size of an axis; keep them as axes of their own");
+        return poison();
     }
-    return number_value(product);
+    return size_value(product);
 }
 
 /* Sizes given one by one or as one list; a size of -1 is what is left for it. */
@@ -132,22 +134,19 @@ static bool reshape_sizes(Elaborator *e, Call *call, const Shape *from, Shape *s
     Value list = call->count == 2 ? force(e, call->values[1]) : poison();
     if (list.kind != VALUE_LIST) list = list_value(e, call->values + 1, call->count - 1);
     int open = -1;
-    int64_t known = 1, total = 1;
     *shape = (Shape){ .rank = list.count };
-    for (int i = 0; i < from->rank; i++) total *= from->dim[i].base;
     if (list.count >= MAX_RANK) {
         fail(e, call->span, "a shape has at most %d axes", MAX_RANK - 1);
         return false;
     }
     for (int i = 0; i < list.count; i++) {
-        double size;
         Span span = call->spans[list.count == call->count - 1 ? i + 1 : 1];
-        if (!to_number(e, list.items[i], span, "a size", &size)) return false;
-        if (size == -1 && open < 0) open = i;
-        else if (!to_integer(e, list.items[i], span, "a size", 1, &shape->dim[i].base)) return false;
-        else known *= shape->dim[i].base;
+        const Value size = force(e, list.items[i]);
+        shape->dim[i] = dim_const(1);
+        if (size.kind == VALUE_NUMBER && size.number == -1 && open < 0) open = i;
+        else if (!to_size(e, size, span, "a size", 1, &shape->dim[i])) return false;
     }
-    if (open >= 0) shape->dim[open] = dim_const(total % known ? 1 : total / known);
+    if (open >= 0 && !shape_rest(from, shape, &shape->dim[open])) shape->dim[open] = dim_const(1); /* which tensor_reshape refuses */
     return true;
 }
 
@@ -190,46 +189,48 @@ static Value run_concat(Elaborator *e, Call *call) {
     return tensor_concat(e, call->values + 1, call->spans + 1, count, force(e, call->values[0]), call->span);
 }
 
-static Value part_of(Elaborator *e, Value x, int axis, int64_t start, int64_t size) {
+static Value part_of(Elaborator *e, Value x, int axis, Dim start, Dim size) {
     Dim starts[MAX_RANK] = { { 0 } }, sizes[MAX_RANK];
     int64_t steps[MAX_RANK];
     for (int i = 0; i < x.node->shape.rank; i++) sizes[i] = x.node->shape.dim[i], steps[i] = 1;
-    starts[axis + x.batched] = dim_const(start);
-    sizes[axis + x.batched] = dim_const(size);
+    starts[axis + x.batched] = start;
+    sizes[axis + x.batched] = size;
     return tensor_value(graph_slice(graph_of(e), x.node, starts, sizes, steps), x.batched);
 }
 
 static Value run_split(Elaborator *e, Call *call) {
     Value x;
     int64_t count;
+    Dim size;
     int axis;
     if (!tensor_argument(e, call, 0, &x) || !to_integer(e, call->values[1], call->spans[1], "a number of parts", 1, &count))
         return poison();
     Shape shape = example_shape(x);
     if (!axis_argument(e, call, 2, &shape, -1, &axis)) return poison();
-    if (shape.dim[axis].base % count || count > 256) {
-        fail(e, call->span, "an axis of the size %lld cannot be split into %lld equal parts", (long long)shape.dim[axis].base,
-             (long long)count);
+    if (!dim_divide(shape.dim[axis], count, &size) || count > 256) {
+        fail(e, call->span, "an axis of the size %s cannot be split into %lld equal parts",
+             size_text(e->arena, &e->module->symbols, shape.dim[axis]), (long long)count);
         return poison();
     }
     Value *items = arena_alloc(e->arena, sizeof *items * (size_t)count);
-    int64_t size = shape.dim[axis].base / count;
-    for (int64_t i = 0; i < count; i++) items[i] = part_of(e, x, axis, i * size, size);
+    for (int64_t i = 0; i < count; i++) items[i] = part_of(e, x, axis, dim_scale(size, i), size);
     return count == 1 ? items[0] : (Value){ .kind = VALUE_TUPLE, .items = items, .count = (int)count };
 }
 
-static bool pad_amounts(Elaborator *e, const Call *call, int index, int rank, Dim *amounts) {
+static bool pad_amounts(Elaborator *e, const Call *call, int index, const Shape *shape, Dim *amounts) {
+    const int rank = shape->rank;
     Value value = force(e, call->values[index]);
     if (value.kind == VALUE_LIST && value.count != rank) {
         fail(e, call->spans[index], "one amount for each of the %d axes is expected, but this is %s", rank, value_text(e, value));
         return false;
     }
     for (int i = 0; i < rank; i++) {
-        int64_t amount;
-        if (!to_integer(e, value.kind == VALUE_LIST ? value.items[i] : value, call->spans[index], "an amount of padding", 0,
-                        &amount))
-            return false;
-        amounts[i] = dim_const(amount);
+        Value amount = value.kind == VALUE_LIST ? value.items[i] : value;
+        if (!to_size(e, amount, call->spans[index], "an amount of padding", 0, &amounts[i])) return false;
+        if (dim_can_add(amounts[i], shape->dim[i])) continue;
+        fail(e, call->spans[index], "an axis of the size %s cannot be padded by %s: sizes of two `dim`s do not add up to one",
+             size_text(e->arena, &e->module->symbols, shape->dim[i]), size_text(e->arena, &e->module->symbols, amounts[i]));
+        return false;
     }
     return true;
 }
@@ -238,8 +239,10 @@ static Value run_pad(Elaborator *e, Call *call) {
     Value x;
     Dim low[MAX_RANK] = { { 0 } }, high[MAX_RANK] = { { 0 } };
     if (!tensor_argument(e, call, 0, &x)) return poison();
-    int rank = example_shape(x).rank;
-    if (!pad_amounts(e, call, 1, rank, low + x.batched) || !pad_amounts(e, call, 2, rank, high + x.batched)) return poison();
+    Shape shape = example_shape(x);
+    if (!pad_amounts(e, call, 1, &shape, low + x.batched)) return poison();
+    for (int i = 0; i < shape.rank; i++) shape.dim[i] = dim_add(shape.dim[i], low[i + x.batched]);
+    if (!pad_amounts(e, call, 2, &shape, high + x.batched)) return poison();
     return tensor_value(graph_pad(graph_of(e), x.node, low, high), x.batched);
 }
 
@@ -254,7 +257,7 @@ static Value run_broadcast(Elaborator *e, Call *call) {
         fits = dim_equal(have, want) || dim_equal(have, dim_const(1));
     }
     if (fits) return tensor_broadcast(e, x, &shape, x.batched, batch_of(x));
-    fail(e, call->span, "%s cannot be broadcast to %s", shape_text(e->arena, &from), shape_text(e->arena, &shape));
+    fail(e, call->span, "%s cannot be broadcast to %s", sizes_text(e, &from), sizes_text(e, &shape));
     return poison();
 }
 
@@ -267,9 +270,8 @@ static Value run_fill(Elaborator *e, Call *call) {
 }
 
 static Value run_iota(Elaborator *e, Call *call) {
-    int64_t size;
-    if (!to_integer(e, call->values[0], call->spans[0], "a size", 1, &size)) return poison();
-    Shape shape = { .rank = 1, .dim = { dim_const(size) } };
+    Shape shape = { .rank = 1 };
+    if (!to_size(e, call->values[0], call->spans[0], "a size", 1, &shape.dim[0])) return poison();
     return tensor_value(graph_iota(graph_of(e), &shape, 0), false);
 }
 
@@ -296,9 +298,9 @@ static Value run_gather(Elaborator *e, Call *call) {
 /* Sums the rows that the examples of the batch (and the axes of an example) give for each index: the adjoint of gather. */
 static Value run_scatter(Elaborator *e, Call *call) {
     Value index, values;
-    int64_t rows;
+    Dim rows;
     if (!tensor_argument(e, call, 0, &index) || !tensor_argument(e, call, 1, &values)) return poison();
-    if (!to_integer(e, call->values[2], call->spans[2], "a number of rows", 1, &rows)) return poison();
+    if (!to_size(e, call->values[2], call->spans[2], "a number of rows", 1, &rows)) return poison();
     bool fits = index.node->shape.rank <= values.node->shape.rank && index.batched == values.batched;
     for (int i = 0; fits && i < index.node->shape.rank; i++)
         fits = dim_equal(index.node->shape.dim[i], values.node->shape.dim[i]);
@@ -307,7 +309,7 @@ static Value run_scatter(Elaborator *e, Call *call) {
              tensor_text(e, index));
         return poison();
     }
-    return tensor_value(crossing(e, graph_scatter_add(graph_of(e), index.node, values.node, dim_const(rows))), false);
+    return tensor_value(crossing(e, graph_scatter_add(graph_of(e), index.node, values.node, rows)), false);
 }
 
 /* All examples of the batch as one value for all of them, with the batch as its first axis. */
@@ -405,7 +407,7 @@ static Value run_grad(Elaborator *e, Call *call) {
     Shape shape = example_shape(y);
     if (shape.rank) {
         fail(e, call->spans[0], "`grad` takes a scalar for each example, but this is %s; take its `sum`",
-             shape_text(e->arena, &shape));
+             sizes_text(e, &shape));
         return poison();
     }
     Node *simple = simplify_node(graph_of(e), y.node, &x.node, 1), *derivative;

@@ -169,8 +169,6 @@ static void declare_all(Elaborator *e, const DeclList *declarations) {
         const Decl *decl = declarations->items[i];
         bool prelude = in_prelude(e, decl->span);
         if (decl->kind == DECL_IMPORT) import(e, decl);
-        else if (decl->kind == DECL_DIM)
-            error_at(e->context, decl->name.span, "sizes known only at run time cannot be compiled yet");
         else globals_declare(e, prelude ? e->prelude : e->user, decl);
     }
 }
@@ -213,44 +211,44 @@ static void define(Elaborator *e, const char *definition) {
 
 /* ── names in the generated code ──────────────────────────────────────────────────────────── */
 
-typedef struct Symbol {
+typedef struct CFunction {
     const char *name;
     Span span;
-} Symbol;
-typedef LIST(Symbol) SymbolList;
+} CFunction;
+typedef LIST(CFunction) CFunctionList;
 
-static void add_symbol(Elaborator *e, SymbolList *symbols, const char *name, Span span) {
+static void add_function(Elaborator *e, CFunctionList *functions, const char *name, Span span) {
     static const char *const own[] = { "create", "create_batch", "init",        "init_batch", "free",
                                        "memory", "get_clock",    "get_tensors", "get_profile", "describe", "clock", "kernel" };
     for (size_t i = 0; i < sizeof own / sizeof *own; i++)
         if (strcmp(own[i], name) == 0)
             error_at(e->context, span, "the generated code has a function `%s` of its own; choose another name", name);
-    for (int i = 0; i < symbols->count; i++) {
-        if (strcmp(symbols->items[i].name, name) != 0) continue;
+    for (int i = 0; i < functions->count; i++) {
+        if (strcmp(functions->items[i].name, name) != 0) continue;
         error_at(e->context, span, "the generated code would have two functions `%s`; choose another name", name);
-        note_at(e->context, symbols->items[i].span, "the other comes from here");
+        note_at(e->context, functions->items[i].span, "the other comes from here");
     }
-    LIST_PUSH(e->arena, symbols, ((Symbol){ name, span }));
+    LIST_PUSH(e->arena, functions, ((CFunction){ name, span }));
 }
 
-static void check_symbols(Elaborator *e) {
+static void check_functions(Elaborator *e) {
     static const char *const of_stage[] = { "step", "evaluate", "report", "begin" }, *const of_phase[] = { "backward",
                                                                                                            "gradients",
                                                                                                            "update" };
-    SymbolList symbols = { 0 };
+    CFunctionList functions = { 0 };
     for (int i = 0; i < e->module->functions.count; i++)
-        add_symbol(e, &symbols, e->module->functions.items[i]->name, e->module->functions.items[i]->span);
+        add_function(e, &functions, e->module->functions.items[i]->name, e->module->functions.items[i]->span);
     for (int i = 0; i < e->module->stages.count; i++) {
         const Stage *stage = e->module->stages.items[i];
         for (size_t k = 0; k < sizeof of_stage / sizeof *of_stage; k++)
-            add_symbol(e, &symbols, arena_printf(e->arena, "%s_%s", stage->name, of_stage[k]), stage->span);
+            add_function(e, &functions, arena_printf(e->arena, "%s_%s", stage->name, of_stage[k]), stage->span);
         for (int p = 0; p < stage->phases.count; p++)
             for (size_t k = 0; k < sizeof of_phase / sizeof *of_phase; k++) {
                 const Entry *phase = stage->phases.items[p].entry;
                 const char *name = strcmp(phase->name, stage->name) == 0
                                        ? stage->name
                                        : arena_printf(e->arena, "%s_%s", stage->name, phase->name);
-                add_symbol(e, &symbols, arena_printf(e->arena, "%s_%s", name, of_phase[k]), phase->span);
+                add_function(e, &functions, arena_printf(e->arena, "%s_%s", name, of_phase[k]), phase->span);
             }
     }
 }
@@ -261,9 +259,10 @@ static Value global_named(Elaborator *e, const Global *global) {
     return lookup(e, e->user->scope, global->decl->name.text, global->decl->name.span);
 }
 
-static void elaborate_params(Elaborator *e) {
+/* Of dims and parameters, in the order of their declarations. */
+static void declare_kind(Elaborator *e, DeclKind kind) {
     for (int i = 0; i < e->user->items.count; i++)
-        if (e->user->items.items[i]->decl->kind == DECL_PARAM) global_named(e, e->user->items.items[i]);
+        if (e->user->items.items[i]->decl->kind == kind) global_named(e, e->user->items.items[i]);
 }
 
 static void elaborate_kind(Elaborator *e, DeclKind kind) {
@@ -344,7 +343,9 @@ static Module *module_create(Context *context) {
     Module *module = NEW(context->arena, Module);
     module->name = context->name;
     module->init = NEW(context->arena, Entry);
-    *module->init = (Entry){ .kind = ENTRY_INIT, .name = "init", .graph = graph_create(context->arena) };
+    *module->init =
+        (Entry){ .kind = ENTRY_INIT, .name = "init", .graph = graph_create(context->arena), .symbols = &module->symbols };
+    LIST_PUSH(context->arena, &module->symbols, ((Symbol){ .name = "n", .variable = "n", .low = 1, .high = 1 }));
     return module;
 }
 
@@ -358,17 +359,17 @@ Module *elaborate(Context *context, const DeclList *declarations) {
         if (!context->sources.items[i].prelude) LIST_PUSH(e.arena, &e.importing, context->sources.items[i].path);
     declare_all(&e, declarations);
     for (int i = 0; i < context->definitions.count; i++) define(&e, context->definitions.items[i]);
-    elaborate_params(&e);
+    declare_kind(&e, DECL_DIM);
+    declare_kind(&e, DECL_PARAM);
     elaborate_kind(&e, DECL_NET);
     elaborate_kind(&e, DECL_TRAIN);
     elaborate_kind(&e, DECL_EXPORT);
     elaborate_rest(&e);
     if (error_count(context)) return NULL;
-    check_symbols(&e);
+    check_functions(&e);
     prune_tensors(&e);
     order_tensors(&e);
     list_nets(&e);
-    LIST_PUSH(e.arena, &e.module->symbols, "n");
-    LIST_PUSH(e.arena, &e.module->bounds, largest_batch(e.module));
+    e.module->symbols.items[SYMBOL_BATCH].high = largest_batch(e.module);
     return error_count(context) ? NULL : e.module;
 }

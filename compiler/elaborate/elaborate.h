@@ -7,6 +7,7 @@
  *     names.c        scopes and global names
  *     call.c         binding of arguments; calls of functions, layers and nets
  *     pattern.c      declared shapes of arguments
+ *     size.c         sizes that are known only at run time
  *     statement.c    bodies
  *     scan.c         loops over time
  *     expression.c   expressions
@@ -34,6 +35,7 @@ typedef enum ValueKind {
     VALUE_POISON,     /* of something already reported: silences what follows */
     VALUE_NONE,       /* an optional argument that was not given */
     VALUE_NUMBER,     /* known at compile time; also booleans */
+    VALUE_SIZE,       /* a size known only at run time; never a constant one */
     VALUE_TENSOR,     /* a node of the graph */
     VALUE_STATE,      /* a tensor of the model by name: its latest value in this entry, and the target of `<-` */
     VALUE_LIST,       /* [a, b]: a shape */
@@ -59,6 +61,7 @@ struct Value {
     ValueKind kind;
     union {
         struct { double number; bool integer; };
+        Dim dim;
         struct { Node *node; bool batched; int64_t classes; };       /* batched: axis 0 is the batch. classes: of a label, or 0 */
         Tensor *tensor;
         struct { Value *items; int count; int64_t batch_scale; };    /* batch_scale: of shape(x), how many batches x holds; 0: not said */
@@ -209,6 +212,17 @@ bool to_integer(Elaborator *e, Value value, Span span, const char *what, int64_t
 bool to_tensor(Elaborator *e, Value value, Span span, Value *tensor);        /* numbers become constants */
 bool to_shape(Elaborator *e, Value list, Span span, Shape *shape);
 
+/* ── size.c ───────────────────────────────────────────────────────────────────────────────── */
+
+Value size_value(Dim dim);                                                    /* a number where it is constant */
+bool to_size(Elaborator *e, Value value, Span span, const char *what, int64_t low, Dim *dim); /* at least `low`, whatever the run */
+/* The result where both are sizes, one of them of the run, and so is it, or it is the same in all runs; else false. */
+bool size_binary(Elaborator *e, Operator op, Value left, Value right, Value *result);
+/* A place in 0..size; negative ones count from the end. */
+bool to_position(Elaborator *e, Value value, Span span, Dim size, Dim *position);
+const char *range_text(Elaborator *e, Dim dim);                               /* ", where `time` is 1 to 64"; "" of a constant */
+Value declare_dim(Elaborator *e, Scope *scope, const Decl *decl);
+
 /* ── call.c ───────────────────────────────────────────────────────────────────────────────── */
 
 /* Arguments by name that are added where a function is called that already has some of its arguments: lstm(30) with reverse = true. */
@@ -245,6 +259,7 @@ bool match_shape(Elaborator *e, Scope *scope, const Callable *callable, const Fo
 /* ── tensor.c: per-example operations ─────────────────────────────────────────────────────── */
 
 Shape example_shape(Value tensor);
+const char *sizes_text(Elaborator *e, const Shape *shape);                   /* "[time, 28]" */
 const char *tensor_text(Elaborator *e, Value tensor);
 Value tensor_unary(Elaborator *e, Op op, Value x);
 Value tensor_binary(Elaborator *e, Operator op, Value a, Value b, Span span);

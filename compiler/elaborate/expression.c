@@ -31,8 +31,9 @@ static const char *list_text(Elaborator *e, Value list) {
 const char *value_text(Elaborator *e, Value value) {
     switch (value.kind) {
     case VALUE_NUMBER: return arena_printf(e->arena, "%.10g", value.number);
+    case VALUE_SIZE: return size_text(e->arena, &e->module->symbols, value.dim);
     case VALUE_TENSOR: return tensor_text(e, value);
-    case VALUE_STATE: return shape_text(e->arena, &value.tensor->shape);
+    case VALUE_STATE: return sizes_text(e, &value.tensor->shape);
     case VALUE_LIST: return list_text(e, value);
     case VALUE_TUPLE: return arena_printf(e->arena, "%d values", value.count);
     case VALUE_FUNCTION: return arena_printf(e->arena, "the function `%s`", value.callable->name);
@@ -67,7 +68,8 @@ bool to_number(Elaborator *e, Value value, Span span, const char *what, double *
         return true;
     }
     if (value.kind != VALUE_POISON)
-        fail(e, span, "%s must be a number known at compile time, but this is %s", what, value_text(e, value));
+        fail(e, span, "%s must be a number known at compile time, but this is %s%s", what, value_text(e, value),
+             value.kind == VALUE_SIZE ? ", which is known only at run time" : "");
     return false;
 }
 
@@ -88,6 +90,10 @@ bool to_tensor(Elaborator *e, Value value, Span span, Value *tensor) {
     if (value.kind == VALUE_TENSOR) return true;
     if (value.kind == VALUE_NUMBER) {
         *tensor = tensor_value(graph_const(graph_of(e), value.number), false);
+        return true;
+    }
+    if (value.kind == VALUE_SIZE) {
+        *tensor = tensor_value(graph_size(graph_of(e), value.dim), false);
         return true;
     }
     if (value.kind == VALUE_FUNCTION)
@@ -111,9 +117,7 @@ bool to_shape(Elaborator *e, Value list, Span span, Shape *shape) {
         return false;
     }
     for (int i = 0; i < list.count; i++) {
-        int64_t size;
-        if (!to_integer(e, list.items[i], span, "a size", 1, &size)) return false;
-        shape->dim[shape->rank++] = dim_const(size);
+        if (!to_size(e, list.items[i], span, "a size", 1, &shape->dim[shape->rank++])) return false;
     }
     return true;
 }
@@ -266,7 +270,7 @@ static Value join_lists(Elaborator *e, Value a, Value b) {
 
 static Value evaluate_binary(Elaborator *e, Scope *scope, Expr *expr) {
     Expr *left = expr->binary.left, *right = expr->binary.right;
-    Value a = evaluate(e, scope, left, no_name), b = evaluate(e, scope, right, no_name);
+    Value a = evaluate(e, scope, left, no_name), b = evaluate(e, scope, right, no_name), result;
     if (a.kind == VALUE_POISON || b.kind == VALUE_POISON) return poison();
     bool numbers = a.kind == VALUE_NUMBER && b.kind == VALUE_NUMBER;
     if (expr->binary.op == OPERATOR_ADD && a.kind == VALUE_LIST && b.kind == VALUE_LIST) return join_lists(e, a, b);
@@ -275,6 +279,7 @@ static Value evaluate_binary(Elaborator *e, Scope *scope, Expr *expr) {
         return poison();
     }
     if (numbers && expr->binary.op != OPERATOR_MATMUL) return number_binary(expr->binary.op, a.number, b.number);
+    if (size_binary(e, expr->binary.op, a, b, &result)) return result;
     if (!to_tensor(e, a, left->span, &a) || !to_tensor(e, b, right->span, &b)) return poison();
     locate(e, expr->span);
     if (expr->binary.op == OPERATOR_MATMUL) return tensor_matmul(e, a, b, expr->span);
@@ -285,6 +290,7 @@ static Value evaluate_unary(Elaborator *e, Scope *scope, Expr *expr) {
     bool negate = expr->binary.op == OPERATOR_NEGATE;
     Value x = evaluate(e, scope, expr->binary.left, no_name);
     if (x.kind == VALUE_NUMBER) return number_value(negate ? -x.number : x.number == 0);
+    if (x.kind == VALUE_SIZE && negate) return size_value(dim_scale(x.dim, -1));
     if (!to_tensor(e, x, expr->binary.left->span, &x)) return poison();
     locate(e, expr->span);
     if (negate) return tensor_unary(e, OP_NEG, x);

@@ -94,15 +94,16 @@ static Value callable_value(Elaborator *e, const char *name, const Decl *decl, c
     return (Value){ .kind = VALUE_FUNCTION, .callable = callable };
 }
 
-/* The value of a `let`, computed when it is first needed, so that the order of declarations does not matter. */
-static Value run_let(Elaborator *e, Global *global, Scope *scope, Span span) {
+/* The value of a `let` or `dim`, computed when it is first needed, so that the order of declarations does not matter. */
+static Value run_constant(Elaborator *e, Global *global, Scope *scope, Span span) {
     if (global->state == GLOBAL_RUNNING) {
         fail(e, span, "`%s` is defined by itself", global->decl->name.text);
         fail_note(e, global->decl->name.span, "it is declared here");
         return poison();
     }
     global->state = GLOBAL_RUNNING;
-    global->value = evaluate(e, scope, global->decl->value, no_name);
+    global->value = global->decl->kind == DECL_DIM ? declare_dim(e, scope, global->decl)
+                                                   : evaluate(e, scope, global->decl->value, no_name);
     global->state = GLOBAL_DONE;
     return global->value;
 }
@@ -125,7 +126,7 @@ static Value global_value(Elaborator *e, Global *global, Globals *globals, Span 
         if (find_here(outer, global->decl->name.text) == global) scope = outer->scope;
     if (global->state == GLOBAL_DONE) return global->value;
     if (global->decl->kind == DECL_PARAM) return parameter_value(e, global, scope);
-    if (global->decl->kind == DECL_LET) return run_let(e, global, scope, span);
+    if (global->decl->kind == DECL_LET || global->decl->kind == DECL_DIM) return run_constant(e, global, scope, span);
     global->value = callable_value(e, global->decl->name.text, global->decl, NULL, scope);
     global->state = GLOBAL_DONE;
     return global->value;

@@ -1,11 +1,24 @@
-/* Declared shapes of arguments: `x: [..., n]`. A size that is an unknown name is bound to what the argument has there;
- * everything else must be equal. `...` stands for any number of axes. */
+/* Declared shapes of arguments: `x: [..., n]`. A size that is an unknown name is bound to what the argument has there, and so is
+ * the name of a `dim`, for this call, if it is within its bounds; everything else must be equal. `...` stands for any number of
+ * axes. */
 #include "elaborate.h"
 
-static bool is_free_name(Scope *scope, const Expr *size) {
+static bool is_outer_name(const Scope *scope, const Expr *size, const Global **global) {
     if (size->kind != EXPR_NAME || scope_find(scope, size->name)) return false;
     while (scope->outer) scope = scope->outer;
-    return !globals_find(scope->globals, size->name);
+    *global = globals_find(scope->globals, size->name);
+    return true;
+}
+
+static bool is_free_name(const Scope *scope, const Expr *size) {
+    const Global *global;
+    return is_outer_name(scope, size, &global) && !global;
+}
+
+/* The name of a `dim` that nothing in the call has bound yet. */
+static bool is_dim_name(const Scope *scope, const Expr *size) {
+    const Global *global;
+    return is_outer_name(scope, size, &global) && global && global->decl->kind == DECL_DIM;
 }
 
 /* The pattern with the values of the sizes that are known, for messages. */
@@ -25,13 +38,18 @@ static const char *pattern_text(Elaborator *e, Scope *scope, const Expr *pattern
 
 static bool match_size(Elaborator *e, Scope *scope, Expr *size, Dim found) {
     if (is_free_name(scope, size)) {
-        scope_bind(e, scope, (Name){ size->name, size->span }, number_value((double)found.base));
+        scope_bind(e, scope, (Name){ size->name, size->span }, size_value(found));
         return true;
     }
-    int64_t expected;
+    const bool binds = is_dim_name(scope, size);
+    Dim expected;
     Value value = evaluate(e, scope, size, no_name);
-    if (value.kind == VALUE_POISON || !to_integer(e, value, size->span, "a size", 1, &expected)) return false;
-    return dim_equal(found, dim_const(expected));
+    if (value.kind == VALUE_POISON || !to_size(e, value, size->span, "a size", 1, &expected)) return false;
+    if (!binds) return dim_equal(found, expected);
+    const SymbolList *symbols = &e->module->symbols;
+    if (dim_low(found, symbols) < dim_low(expected, symbols) || dim_high(found, symbols) > dim_high(expected, symbols)) return false;
+    scope_bind(e, scope, (Name){ size->name, size->span }, size_value(found));
+    return true;
 }
 
 static bool match_sizes(Elaborator *e, Scope *scope, const Expr *pattern, const Shape *shape) {
@@ -65,9 +83,20 @@ static const char *missing_axis_text(Elaborator *e, const Expr *pattern, const S
         if (pattern->list.items[i]->kind == EXPR_ELLIPSIS) return "";
     Text text = { .arena = e->arena };
     text_add(&text, "; reshape(");
-    for (int i = 0; i < shape->rank; i++) text_add(&text, "%lld, ", (long long)shape->dim[i].base);
+    for (int i = 0; i < shape->rank; i++) text_add(&text, "%s, ", size_text(e->arena, &e->module->symbols, shape->dim[i]));
     text_add(&text, "1) gives it one more axis");
     return text.bytes;
+}
+
+/* The bounds of the sizes that are known only at run time. */
+static const char *bounds_text(Elaborator *e, Scope *scope, const Expr *pattern) {
+    Text text = { .arena = e->arena };
+    for (int i = 0; i < pattern->list.count; i++) {
+        if (pattern->list.items[i]->kind == EXPR_ELLIPSIS || is_free_name(scope, pattern->list.items[i])) continue;
+        Value size = evaluate(e, scope, pattern->list.items[i], no_name);
+        if (size.kind == VALUE_SIZE) text_add(&text, "%s", range_text(e, size.dim));
+    }
+    return text.length ? text.bytes : "";
 }
 
 bool match_shape(Elaborator *e, Scope *scope, const Callable *callable, const Formal *formal, Value value, Span span) {
@@ -80,11 +109,11 @@ bool match_shape(Elaborator *e, Scope *scope, const Callable *callable, const Fo
     }
     if (!to_tensor(e, value, span, &tensor)) return false;
     Shape shape = example_shape(tensor);
-    const char *expected = pattern_text(e, scope, formal->shape);
+    const char *expected = arena_printf(e->arena, "%s%s", pattern_text(e, scope, formal->shape), bounds_text(e, scope, formal->shape));
     int errors = error_count(e->context);
     if (match_sizes(e, scope, formal->shape, &shape)) return true;
     if (errors != error_count(e->context)) return false;
-    fail(e, span, "%s expects %s, but this is %s%s", callable->name, expected, shape_text(e->arena, &shape),
+    fail(e, span, "%s expects %s, but this is %s%s", callable->name, expected, sizes_text(e, &shape),
          missing_axis_text(e, formal->shape, &shape));
     fail_note(e, formal->name.span, "%s's input is declared here", callable->name);
     return false;

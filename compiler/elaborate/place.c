@@ -44,6 +44,7 @@ static void elaborate_alone(Elaborator *e, const Callable *callable, Place *plac
                       .name = decl->name.text,
                       .net = place != NULL,
                       .graph = graph_create(e->arena),
+                      .symbols = &e->module->symbols,
                       .span = decl->name.span };
     Building building = { .entry = entry };
     Building *outer_building = e->building;
@@ -157,8 +158,8 @@ static Node *initial_node(Elaborator *e, const Shape *shape, Value initial, Name
     }
     if (found.rank == 0) return tensor_broadcast(e, value, shape, false, dim_batch(1)).node;
     if (shape_equal(&found, shape)) return value.node;
-    fail(e, span, "`%s` has shape %s, but its initial value has %s", name.text, shape_text(e->arena, shape),
-         shape_text(e->arena, &found));
+    fail(e, span, "`%s` has shape %s, but its initial value has %s", name.text, sizes_text(e, shape),
+         sizes_text(e, &found));
     return NULL;
 }
 
@@ -179,8 +180,12 @@ static bool sizes_are_sensible(Elaborator *e, const Shape *shape, Name name, Spa
     for (int i = 0; i < shape->rank; i++) {
         size *= shape->dim[i].base;
         if (dim_is_const(shape->dim[i]) && shape->dim[i].base > 0 && size <= (int64_t)1 << 31) continue;
-        fail(e, span, "`%s` cannot have the shape %s: its sizes must be constants above 0, and its values fewer than 2^31",
-             name.text, shape_text(e->arena, shape));
+        if (!dim_is_const(shape->dim[i]))
+            fail(e, span, "`%s` is kept from run to run, so its sizes are constants, but this is %s; %s is known only at run time",
+                 name.text, sizes_text(e, shape), size_text(e->arena, &e->module->symbols, shape->dim[i]));
+        else
+            fail(e, span, "`%s` cannot have the shape %s: its sizes must be constants above 0, and its values fewer than 2^31",
+                 name.text, sizes_text(e, shape));
         return false;
     }
     return true;
@@ -197,8 +202,8 @@ static Tensor *tensor_create(Elaborator *e, TensorRole role, const char *path, c
 static Tensor *known_tensor(Elaborator *e, const Place *owner, Name name, const Shape *shape, Span span) {
     Tensor *known = find_tensor(owner, name.text);
     if (known && !shape_equal(&known->shape, shape))
-        fail(e, span, "`%s` has the shape %s here, but %s elsewhere", known->name, shape_text(e->arena, shape),
-             shape_text(e->arena, &known->shape));
+        fail(e, span, "`%s` has the shape %s here, but %s elsewhere", known->name, sizes_text(e, shape),
+             sizes_text(e, &known->shape));
     return known;
 }
 

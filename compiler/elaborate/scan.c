@@ -54,7 +54,7 @@ static bool same_length(Elaborator *e, const Stmt *stmt, const Value *sequences)
         const Shape other = example_shape(sequences[i]);
         if (dim_equal(first.dim[0], other.dim[0])) continue;
         fail(e, stmt->values.items[i]->span, "sequences of one scan are equally long, but the first is %s, this %s",
-             shape_text(e->arena, &first), shape_text(e->arena, &other));
+             sizes_text(e, &first), sizes_text(e, &other));
         return false;
     }
     return true;
@@ -128,7 +128,7 @@ bool assign_carried(Elaborator *e, Scope *scope, Name name, Expr *expr) {
     const Shape shape = example_shape(binding->value), given = example_shape(value);
     const bool fits = !given.rank || shape_equal(&shape, &given);
     if (!fits)
-        fail(e, expr->span, "`%s` is carried as %s, but this is %s", name.text, shape_text(e->arena, &shape), shape_text(e->arena, &given));
+        fail(e, expr->span, "`%s` is carried as %s, but this is %s", name.text, sizes_text(e, &shape), sizes_text(e, &given));
     else if (value.batched && (!scan->batched || !dim_equal(batch_of(value), scan->batch)))
         fail(e, expr->span, "`%s` is carried for other examples than this is made of", name.text);
     else

@@ -34,15 +34,27 @@ static Value from_example_axis(Graph *g, Node *node, bool batched) {
     return tensor_value(graph_reshape(g, node, &shape), batched);
 }
 
+/* Kernels and the places that they are put to are worked out by the compiler. */
+static bool has_constant_sizes(Elaborator *e, const Call *call, const Shape *shape) {
+    for (int i = 0; i < shape->rank; i++) {
+        if (dim_is_const(shape->dim[i])) continue;
+        fail(e, call->span, "convolution and pooling need sizes that are the same in every run, but here %s; pad to a constant size",
+             sizes_text(e, shape));
+        return false;
+    }
+    return true;
+}
+
 static bool fits_kernel(Elaborator *e, const Call *call, const Shape *in, const Shape *k, bool batched) {
     const int spatial = in->rank - 1;
+    if (!has_constant_sizes(e, call, in) || !has_constant_sizes(e, call, k)) return false;
     if (spatial < 1 || spatial > MAX_SPATIAL || batched || k->rank != in->rank + 1)
         fail(e, call->span,
              "a convolution takes [space..., channels] and a kernel [space..., channels, filters], but here %s and %s",
-             shape_text(e->arena, in), shape_text(e->arena, k));
+             sizes_text(e, in), sizes_text(e, k));
     else if (!dim_equal(k->dim[spatial], in->dim[spatial]))
-        fail(e, call->span, "the kernel %s expects %lld channels, but the input %s has %lld", shape_text(e->arena, k),
-             (long long)k->dim[spatial].base, shape_text(e->arena, in), (long long)in->dim[spatial].base);
+        fail(e, call->span, "the kernel %s expects %lld channels, but the input %s has %lld", sizes_text(e, k),
+             (long long)k->dim[spatial].base, sizes_text(e, in), (long long)in->dim[spatial].base);
     else return true;
     return false;
 }
@@ -130,9 +142,10 @@ Value run_windows(Elaborator *e, Call *call) {
     if (!to_tensor(e, call->values[0], call->spans[0], &x)) return poison();
     Shape in = example_shape(x);
     if (in.rank != 3) {
-        fail(e, call->spans[0], "windows are taken from [height, width, channels], but this is %s", shape_text(e->arena, &in));
+        fail(e, call->spans[0], "windows are taken from [height, width, channels], but this is %s", sizes_text(e, &in));
         return poison();
     }
+    if (!has_constant_sizes(e, call, &in)) return poison();
     if (!spatial_argument(e, call, 1, "a window size", 2, 1, 1, windows.size) ||
         !spatial_argument(e, call, 2, "a stride", 2, 1, 1, windows.stride) ||
         !spatial_argument(e, call, 3, "a padding", 2, 0, 0, windows.low) ||
@@ -146,7 +159,7 @@ Value run_windows(Elaborator *e, Call *call) {
         out[i] = (size - windows.size[i]) / windows.stride[i] + 1;
         if (size >= windows.size[i] && windows.size[0] * windows.size[1] <= 1024) continue;
         fail(e, call->span, "a window of %lld by %lld does not fit into %s; a smaller one would, or `padding = same`",
-             (long long)windows.size[0], (long long)windows.size[1], shape_text(e->arena, &in));
+             (long long)windows.size[0], (long long)windows.size[1], sizes_text(e, &in));
         return poison();
     }
     locate(e, call->span);

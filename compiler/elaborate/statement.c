@@ -48,8 +48,8 @@ static void run_assign(Elaborator *e, Scope *scope, const Stmt *stmt) {
         fail(e, span, "`%s` is one for all examples, but this has a value for each; take a `batch_mean` or `batch_sum`",
              stmt->names.items[0].text);
     } else if (shape.rank && !shape_equal(&shape, &target->shape)) {
-        fail(e, span, "`%s` has shape %s, but this is %s", stmt->names.items[0].text, shape_text(e->arena, &target->shape),
-             shape_text(e->arena, &shape));
+        fail(e, span, "`%s` has shape %s, but this is %s", stmt->names.items[0].text, sizes_text(e, &target->shape),
+             sizes_text(e, &shape));
     } else {
         assign(e, target, tensor_broadcast(e, value, &target->shape, false, dim_batch(1)).node, stmt->span);
     }
@@ -90,7 +90,7 @@ static void run_add_loss(Elaborator *e, Scope *scope, const Stmt *stmt) {
     Shape shape = example_shape(value);
     if (shape.rank) {
         fail(e, span, "a loss is a scalar for each example, but this is %s; take its `sum` or `mean`",
-             shape_text(e->arena, &shape));
+             sizes_text(e, &shape));
         return;
     }
     LIST_PUSH(e->arena, &e->building->losses, ((AddedLoss){ .value = value.node, .span = stmt->span }));

@@ -10,9 +10,11 @@ Shape example_shape(Value tensor) { return tensor.batched ? shape_without(&tenso
 
 Dim batch_of(Value tensor) { return tensor.batched ? tensor.node->shape.dim[0] : dim_batch(1); }
 
+const char *sizes_text(Elaborator *e, const Shape *shape) { return shape_text(e->arena, &e->module->symbols, shape); }
+
 const char *tensor_text(Elaborator *e, Value tensor) {
     Shape shape = example_shape(tensor);
-    return shape_text(e->arena, &shape);
+    return sizes_text(e, &shape);
 }
 
 static Shape with_batch(const Shape *shape, Dim batch) {
@@ -51,7 +53,7 @@ static bool common_shape(Elaborator *e, const char *what, const Value *items, in
             Dim a = axis <= shape->rank ? shape->dim[shape->rank - axis] : dim_const(1);
             Dim b = axis <= other.rank ? other.dim[other.rank - axis] : dim_const(1);
             if (!dim_equal(a, b) && !dim_equal(a, dim_const(1)) && !dim_equal(b, dim_const(1))) {
-                fail(e, span, "%s cannot combine %s and %s", what, shape_text(e->arena, shape), shape_text(e->arena, &other));
+                fail(e, span, "%s cannot combine %s and %s", what, sizes_text(e, shape), sizes_text(e, &other));
                 return false;
             }
             common.dim[rank - axis] = dim_equal(a, dim_const(1)) ? b : a;
@@ -147,8 +149,8 @@ Value tensor_matmul(Elaborator *e, Value a, Value b, Span span) {
     bool both = a.batched && b.batched;
     if (!product_fits(&left, &right, lead) || (lead && left.rank != right.rank) ||
         (both && !dim_equal(batch_of(a), batch_of(b)))) {
-        fail(e, span, "`@` multiplies [..., k] by [k, ...], but here %s by %s", shape_text(e->arena, &left),
-             shape_text(e->arena, &right));
+        fail(e, span, "`@` multiplies [..., k] by [k, ...], but here %s by %s", sizes_text(e, &left),
+             sizes_text(e, &right));
         return poison();
     }
     DotAxes axes;
@@ -173,7 +175,7 @@ bool resolve_axis(Elaborator *e, Value axis, const Shape *shape, Span span, int 
     if (!to_number(e, axis, span, "an axis", &number)) return false;
     int index = (int)number;
     if (number != index || index < -shape->rank || index >= shape->rank) {
-        fail(e, span, "%s has no axis %g", shape_text(e->arena, shape), number);
+        fail(e, span, "%s has no axis %g", sizes_text(e, shape), number);
         return false;
     }
     *resolved = index < 0 ? index + shape->rank : index;
@@ -209,18 +211,28 @@ static Node *reduced(Graph *g, Op op, Node *x, uint32_t axes) {
     int first = 0; /* of the axes of an argmax, which are all of the example's, or one */
     while (!(axes >> first & 1)) first++;
     Shape flat = { 0 };
-    int64_t size = 1;
+    Dim size = dim_const(1);
     for (int i = 0; i < x->shape.rank; i++)
-        if (axes >> i & 1) size *= x->shape.dim[i].base;
+        if (axes >> i & 1) dim_mul(size, x->shape.dim[i], &size);
     for (int i = 0; i < x->shape.rank; i++)
-        if (!(axes >> i & 1) || i == first) flat.dim[flat.rank++] = i == first ? dim_const(size) : x->shape.dim[i];
+        if (!(axes >> i & 1) || i == first) flat.dim[flat.rank++] = i == first ? size : x->shape.dim[i];
     return graph_argmax(g, graph_reshape(g, x, &flat), first);
+}
+
+/* An argmax counts along one axis, which the axes that it is taken over must make. */
+static bool make_one_axis(Elaborator *e, const Shape *shape, uint32_t axes, Span span) {
+    int symbolic = 0;
+    for (int i = 0; i < shape->rank; i++) symbolic += axes >> i & 1 && !dim_is_const(shape->dim[i]);
+    if (symbolic < 2) return true;
+    fail(e, span, "`argmax` over two axes of run-time sizes at once: take it over one of them by `axis =`");
+    return false;
 }
 
 Value tensor_reduce(Elaborator *e, Op op, Value x, Value axis, bool keep, Span span) {
     uint32_t axes;
     if (!resolve_axes(e, x, axis, span, &axes)) return poison();
     const bool over_batch = x.batched && (axes & 1);
+    if (op == OP_ARGMAX && !make_one_axis(e, &x.node->shape, axes, span)) return poison();
     if (op == OP_ARGMAX && axes == 0) return tensor_value(graph_fill(graph_of(e), 0, &x.node->shape), x.batched);
     Node *node = axes ? reduced(graph_of(e), op, x.node, axes) : x.node;
     if (keep) {
@@ -236,16 +248,17 @@ Value tensor_reduce(Elaborator *e, Op op, Value x, Value axis, bool keep, Span s
 Value tensor_size(Elaborator *e, Value x, Value axis, Span span) {
     uint32_t axes;
     if (!resolve_axes(e, x, axis, span, &axes)) return poison();
-    double constant = 1;
+    Dim known = dim_const(1);
     Node *size = NULL;
     for (int i = 0; i < x.node->shape.rank; i++) {
         if (!(axes >> i & 1)) continue;
         Dim d = x.node->shape.dim[i];
-        if (dim_is_const(d)) constant *= (double)d.base;
-        else size = size ? graph_binary(graph_of(e), OP_MUL, size, graph_size(graph_of(e), d)) : graph_size(graph_of(e), d);
+        const bool batch = !dim_is_const(d) && d.symbol == SYMBOL_BATCH;
+        if (!batch && dim_mul(known, d, &known)) continue;
+        size = size ? graph_binary(graph_of(e), OP_MUL, size, graph_size(graph_of(e), d)) : graph_size(graph_of(e), d);
     }
-    if (!size) return number_value(constant);
-    return tensor_value(graph_binary(graph_of(e), OP_MUL, size, graph_const(graph_of(e), constant)), false);
+    if (!size) return size_value(known);
+    return tensor_value(graph_binary(graph_of(e), OP_MUL, size, graph_size(graph_of(e), known)), false);
 }
 
 /* ── shape ────────────────────────────────────────────────────────────────────────────────── */
@@ -253,8 +266,8 @@ Value tensor_size(Elaborator *e, Value x, Value axis, Span span) {
 Value tensor_reshape(Elaborator *e, Value x, const Shape *shape, Span span) {
     Shape from = example_shape(x);
     if (!shape_same_size(&from, shape)) {
-        fail(e, span, "%s cannot be reshaped to %s: the numbers of values differ", shape_text(e->arena, &from),
-             shape_text(e->arena, shape));
+        fail(e, span, "%s cannot be reshaped to %s: the numbers of values differ", sizes_text(e, &from),
+             sizes_text(e, shape));
         return poison();
     }
     Shape full = x.batched ? with_batch(shape, batch_of(x)) : *shape;
@@ -272,7 +285,7 @@ static Value concat_batch(Elaborator *e, Value *parts, int count, Span span) {
 Value tensor_concat(Elaborator *e, Value *parts, const Span *spans, int count, Value axis, Span span) {
     if (axis.kind == VALUE_BATCH) return concat_batch(e, parts, count, span);
     bool batched;
-    Dim batch;
+    Dim batch, total = dim_const(0);
     int index;
     Shape first = example_shape(parts[0]);
     Node *nodes[MAX_ARGUMENTS];
@@ -283,10 +296,16 @@ Value tensor_concat(Elaborator *e, Value *parts, const Span *spans, int count, V
         if (shape.rank == first.rank) expected.dim[index] = shape.dim[index];
         if (!shape_equal(&shape, &expected)) {
             fail(e, spans[i], "`concat` along axis %d expects the other axes to agree, but this is %s", index,
-                 shape_text(e->arena, &shape));
-            fail_note(e, spans[0], "the first is %s", shape_text(e->arena, &first));
+                 sizes_text(e, &shape));
+            fail_note(e, spans[0], "the first is %s", sizes_text(e, &first));
             return poison();
         }
+        if (!dim_can_add(total, shape.dim[index])) {
+            fail(e, spans[i], "`concat` along axis %d cannot add up sizes of two `dim`s, here %s and %s", index,
+                 size_text(e->arena, &e->module->symbols, total), size_text(e->arena, &e->module->symbols, shape.dim[index]));
+            return poison();
+        }
+        total = dim_add(total, shape.dim[index]);
         nodes[i] = tensor_broadcast(e, parts[i], &shape, batched, batch).node;
     }
     return tensor_value(graph_concat(graph_of(e), nodes, count, index + batched), batched);
@@ -300,24 +319,23 @@ typedef struct Cut {
     uint32_t dropped, flipped;
 } Cut;
 
-static bool index_bound(Elaborator *e, Scope *scope, Expr *expr, int64_t size, int64_t otherwise, int64_t *bound) {
-    double number;
+static bool index_bound(Elaborator *e, Scope *scope, Expr *expr, Dim size, Dim otherwise, Dim *bound) {
     *bound = otherwise;
-    if (!expr) return true;
-    if (!to_number(e, evaluate(e, scope, expr, no_name), expr->span, "an index", &number)) return false;
-    *bound = (int64_t)number + (number < 0 ? size : 0);
-    if (number == (double)(int64_t)number && *bound >= 0 && *bound <= size) return true;
-    fail(e, expr->span, "%g is outside of this axis, which has the size %lld", number, (long long)size);
-    return false;
+    return !expr || to_position(e, evaluate(e, scope, expr, no_name), expr->span, size, bound);
+}
+
+/* How many steps there are in `taken`, rounded up; a run-time size must be a multiple of the step but for a constant. */
+static bool count_steps(Dim taken, int64_t step, Dim *count) {
+    const int64_t last = taken.base + step - 1;
+    *count = (Dim){ last / step - (last % step < 0), taken.scale / step, taken.symbol };
+    return taken.scale % step == 0;
 }
 
 static bool cut_axis(Elaborator *e, Scope *scope, const Slice *slice, Span span, int axis, Cut *cut) {
-    int64_t size = cut->size[axis].base, start, stop, step = 1;
+    const Dim size = cut->size[axis];
+    Dim start, stop;
+    int64_t step = 1;
     double given_step = 1;
-    if (!dim_is_const(cut->size[axis])) {
-        fail(e, span, "an axis of a run-time size cannot be sliced");
-        return false;
-    }
     if (slice->step && !to_number(e, evaluate(e, scope, slice->step, no_name), slice->step->span, "a step", &given_step))
         return false;
     if (given_step == -1 && !slice->start && !slice->stop) {
@@ -329,15 +347,23 @@ static bool cut_axis(Elaborator *e, Scope *scope, const Slice *slice, Span span,
         fail(e, slice->step->span, "a step is a whole number above 0, or -1 to turn a whole axis around");
         return false;
     }
-    if (!index_bound(e, scope, slice->start, size, 0, &start) || !index_bound(e, scope, slice->stop, size, size, &stop))
+    if (!index_bound(e, scope, slice->start, size, dim_const(0), &start) || !index_bound(e, scope, slice->stop, size, size, &stop))
         return false;
-    if (slice->single) stop = start + 1, cut->dropped |= 1u << axis;
-    if (stop <= start || stop > size) {
-        fail(e, span, "this takes nothing from an axis of the size %lld", (long long)size);
+    if (slice->single) stop = dim_add(start, dim_const(1)), cut->dropped |= 1u << axis;
+    const Dim taken = dim_can_add(start, stop) ? dim_add(stop, dim_scale(start, -1)) : dim_const(0);
+    const Dim left = dim_add(size, dim_scale(stop, -1));
+    if (dim_low(taken, &e->module->symbols) < 1 || dim_low(left, &e->module->symbols) < 0) {
+        const char *may = dim_high(taken, &e->module->symbols) < 1 ? "takes" : "may take";
+        fail(e, span, "this %s nothing from an axis of the size %s%s", may, size_text(e->arena, &e->module->symbols, size),
+             range_text(e, size));
         return false;
     }
-    cut->start[axis] = dim_const(start);
-    cut->size[axis] = dim_const((stop - start + step - 1) / step);
+    if (!count_steps(taken, step, &cut->size[axis])) {
+        fail(e, span, "every %lldth of %s elements: how many that are is no multiple of a `dim`", (long long)step,
+             size_text(e->arena, &e->module->symbols, taken));
+        return false;
+    }
+    cut->start[axis] = start;
     cut->step[axis] = step;
     return true;
 }
@@ -352,7 +378,7 @@ Value tensor_index(Elaborator *e, Scope *scope, Value x, const SliceList *slices
     Shape shape = example_shape(x);
     int ellipsis = ellipsis_of(slices), named = slices->count - (ellipsis >= 0);
     if (named > shape.rank) {
-        fail(e, span, "%s has %d ax%s, but %d are indexed", shape_text(e->arena, &shape), shape.rank,
+        fail(e, span, "%s has %d ax%s, but %d are indexed", sizes_text(e, &shape), shape.rank,
              shape.rank == 1 ? "is" : "es", named);
         return poison();
     }

@@ -45,7 +45,7 @@ static bool scalar_value(PhaseRun *run, Expr *expr, const char *what, Value *val
     Shape shape = example_shape(*value);
     if (shape.rank == 0) return true;
     fail(e, expr->span, "%s is a scalar for each example, but this is %s; take its `mean` or `sum`", what,
-         shape_text(e->arena, &shape));
+         sizes_text(e, &shape));
     return false;
 }
 
@@ -374,7 +374,7 @@ static PhaseRun phase_run(Elaborator *e, Stage *stage, Entry *entry, const Stmt 
 
 static Entry *stage_entry(Elaborator *e, Stage *stage, EntryKind kind, const char *name, Span span) {
     Entry *entry = NEW(e->arena, Entry);
-    *entry = (Entry){ .kind = kind, .name = name, .graph = graph_create(e->arena), .span = span };
+    *entry = (Entry){ .kind = kind, .name = name, .graph = graph_create(e->arena), .symbols = &e->module->symbols, .span = span };
     for (int i = 0; i < stage->inputs.count; i++) LIST_PUSH(e->arena, &entry->inputs, stage->inputs.items[i]);
     return entry;
 }

@@ -26,11 +26,50 @@ static void emit_tensors(Emit *emit, Text *to) {
     if (table.length > 0) text_add(to, "\nstatic const gdl_tensor tensors[] = {\n%s};\n\n", table.bytes);
 }
 
+/* The sizes that are known only at run time; they have the symbols' order, without the batch. */
+static void emit_sizes(Emit *emit, Text *to) {
+    const SymbolList *symbols = &emit->module->symbols;
+    if (symbols->count == 1) return;
+    text_add(to, "\nstatic const gdl_size sizes[] = {\n");
+    for (int s = 1; s < symbols->count; s++)
+        text_add(to, "    {\"%s\", %d, %" PRId64 ", %" PRId64 "},\n", symbols->items[s].name, s - 1, symbols->items[s].low,
+                 symbols->items[s].high);
+    text_add(to, "};\n");
+}
+
+static bool all_constant(const Shape *shape) {
+    bool constant = true;
+    for (int axis = 0; axis < shape->rank; axis++) constant = constant && dim_is_const(shape->dim[axis]);
+    return constant;
+}
+
+/* How each axis follows from the run-time sizes, and what to write for it; NULL where none does. */
+static const char *emit_extents(Emit *emit, Text *to, const Shape *shape, const char *name) {
+    if (all_constant(shape)) return "NULL";
+    text_add(to, "static const gdl_extent %s[] = {", name);
+    for (int axis = 0; axis < shape->rank; axis++) {
+        const Dim dim = shape->dim[axis];
+        const char *size =
+            dim_is_const(dim) ? "NULL" : arena_printf(emit->arena, "&sizes[%" PRId64 "]", dim.symbol - 1);
+        text_add(to, "%s{%s, %" PRId64 ", %" PRId64 "}", axis ? ", " : "", size, dim.scale, dim.base);
+    }
+    text_add(to, "};\n");
+    return name;
+}
+
+static Shape largest_shape(Emit *emit, const Shape *shape) {
+    Shape largest = *shape;
+    for (int axis = 0; axis < shape->rank; axis++)
+        largest.dim[axis] = dim_const(dim_high(shape->dim[axis], &emit->module->symbols));
+    return largest;
+}
+
 static void add_port_row(Emit *emit, Text *shapes, Text *rows, const Port *port, const char *name, int index) {
-    const Shape example = shape_without(&port->shape, 1);
-    const char *shape = emit_shape(emit, shapes, &example, arena_printf(emit->arena, "%s_%d_shape", name, index));
-    text_add(rows, "    {\"%s\", %d, %s, %" PRId64 ", %" PRId64 "},\n", port->name, example.rank, shape,
-             example_size(port), port->classes);
+    const Shape example = shape_without(&port->shape, 1), largest = largest_shape(emit, &example);
+    const char *shape = emit_shape(emit, shapes, &largest, arena_printf(emit->arena, "%s_%d_shape", name, index));
+    const char *extents = emit_extents(emit, shapes, &example, arena_printf(emit->arena, "%s_%d_extent", name, index));
+    text_add(rows, "    {\"%s\", %d, %s, %" PRId64 ", %" PRId64 ", %s},\n", port->name, example.rank, shape,
+             shape_size(&largest, NULL), port->classes, extents);
 }
 
 static const char *finish_ports(Text *to, const Text *rows, const char *name) {
@@ -54,15 +93,25 @@ static const char *emit_outputs(Emit *emit, Text *to, const Entry *entry, const 
     return finish_ports(to, &rows, name);
 }
 
+/* The call up to its inputs. */
+static void add_sizes(Emit *emit, Text *to, const Entry *entry, const char *before, const char *function) {
+    const uint32_t symbols = size_symbols(emit, entry);
+    if (symbols == 0) text_add(to, "    (void)size;\n");
+    text_add(to, "    %s%s(model, n", before, function);
+    for (int s = 1; s < emit->module->symbols.count; s++)
+        if (symbols >> s & 1) text_add(to, ", size[%d]", s - 1);
+}
+
 static void emit_function_row(Emit *emit, Text *to, Text *table, const Entry *entry) {
     int outputs;
     const char *in = emit_inputs(emit, to, entry->inputs.items, entry->inputs.count,
                                  arena_printf(emit->arena, "%s_input", entry->name));
     const char *out = emit_outputs(emit, to, entry, arena_printf(emit->arena, "%s_output", entry->name), &outputs);
-    text_add(to, "\nstatic int call_%s(void *model, size_t n, const void *const *input, float *const *output) {\n",
+    text_add(to,
+             "\nstatic int call_%s(void *model, size_t n, const size_t *size, const void *const *input, float *const *output) {\n",
              entry->name);
     if (entry->inputs.count == 0) text_add(to, "    (void)input;\n");
-    text_add(to, "    return %s_%s(model, n", emit->name, entry->name);
+    add_sizes(emit, to, entry, "return ", arena_printf(emit->arena, "%s_%s", emit->name, entry->name));
     for (int i = 0; i < entry->inputs.count; i++) text_add(to, ", input[%d]", i);
     for (int i = 0; i < outputs; i++) text_add(to, ", output[%d]", i);
     text_add(to, ");\n}\n\n");
@@ -71,11 +120,13 @@ static void emit_function_row(Emit *emit, Text *to, Text *table, const Entry *en
 }
 
 static void emit_stage_call(Emit *emit, Text *to, const Stage *stage, const char *what, const ReportNameList *reports) {
-    text_add(to, "\nstatic int call_%s_%s(void *model, size_t n, const void *const *input, float *report) {\n",
+    text_add(to,
+             "\nstatic int call_%s_%s(void *model, size_t n, const size_t *size, const void *const *input, float *report) {\n",
              stage->name, what);
     if (stage->inputs.count == 0) text_add(to, "    (void)input;\n");
-    text_add(to, "    %s_%s_report r;\n    const int code = %s_%s_%s(model, n", emit->name, stage->name, emit->name,
-             stage->name, what);
+    text_add(to, "    %s_%s_report r;\n", emit->name, stage->name);
+    add_sizes(emit, to, stage->evaluate, "const int code = ",
+              arena_printf(emit->arena, "%s_%s_%s", emit->name, stage->name, what));
     for (int i = 0; i < stage->inputs.count; i++) text_add(to, ", input[%d]", i);
     text_add(to, ", &r);\n    if (code != GDL_OK) return code;\n");
     for (int i = 0; i < reports->count; i++)
@@ -120,6 +171,8 @@ static void emit_model(Emit *emit, Text *to) {
              name, base_name(emit->options->input), GDLC_VERSION, emit->upper);
     text_add(to, "        .tensors = %d,\n        .tensor = %s,\n", module->tensors.count,
              module->tensors.count ? "tensors" : "NULL");
+    if (module->symbols.count > 1)
+        text_add(to, "        .sizes = %d,\n        .size = sizes,\n", module->symbols.count - 1);
     text_add(to, "        .functions = %d,\n        .function = %s,\n", module->functions.count,
              module->functions.count ? "functions" : "NULL");
     text_add(to, "        .stages = %d,\n        .stage = %s,\n", module->stages.count,
@@ -135,6 +188,7 @@ void emit_describe(Emit *emit, Text *to) {
     Text functions = {.arena = emit->arena}, stages = {.arena = emit->arena};
     text_add(to, "/* ---- the description ---- */\n\n");
     emit_tensors(emit, to);
+    emit_sizes(emit, to);
     for (int i = 0; i < module->functions.count; i++)
         emit_function_row(emit, to, &functions, module->functions.items[i]);
     if (functions.length > 0) text_add(to, "static const gdl_function functions[] = {\n%s};\n\n", functions.bytes);

@@ -39,7 +39,7 @@ static void emit_tensor_table(Emit *emit, Text *to) {
         const Tensor *tensor = module->tensors.items[i];
         text_add(to, " *   %10" PRId64 "%10" PRId64 "  %-9s  %s %s\n", emit->plan->tensor[i],
                  shape_size(&tensor->shape, NULL), roles[tensor->role], tensor->name,
-                 shape_text(emit->arena, &tensor->shape));
+                 shape_text(emit->arena, NULL, &tensor->shape));
     }
     text_add(to, " */\n\n");
 }

@@ -104,7 +104,7 @@ void emit_program(Emit *emit, Text *to, const Program *program);
 const char *shape_comment(Emit *emit, const Shape *shape);       /* "[n][784]" */
 const char *value_comment(Emit *emit, const Buffer *buffer);     /* "hidden[n][784]" */
 const char *place_comment(Emit *emit, const Node *node);         /* "vae.gdl:12", or "" */
-int64_t example_size(const Port *port);                          /* values in one example */
+const char *example_size(Emit *emit, const Port *port);          /* values in one example, as a factor: "784", "(time + 1)" */
 
 /* ── threads.c: programs that several threads share ───────────────────────────────────────── */
 
@@ -139,6 +139,10 @@ void emit_interface(Emit *emit, Text *to);
 void emit_header(Emit *emit, Text *to);
 void emit_describe(Emit *emit, Text *to);
 
+/* The run-time sizes that the functions of an entry point take, all of its stage alike: as parameters, and as arguments. */
+const char *size_parameters(Emit *emit, const Entry *entry);     /* ", size_t time" */
+const char *size_arguments(Emit *emit, const Entry *entry);      /* ", time" */
+uint32_t size_symbols(Emit *emit, const Entry *entry);           /* a bit for each symbol */
 const char *parameter_list(Emit *emit, const Entry *entry);      /* ", const float *image, float *mean" */
 const char *stage_parameters(Emit *emit, const Stage *stage);
 const char *port_type(const Port *port);

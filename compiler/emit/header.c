@@ -14,7 +14,7 @@ static void add_call(Emit *emit, Text *to, const char *type, const char *name, c
 static const char *example_text(Emit *emit, const Port *port) {
     const Shape example = shape_without(&port->shape, 1);
     if (port->classes > 0) return arena_printf(emit->arena, "class[%" PRId64 "]", port->classes);
-    return shape_text(emit->arena, &example);
+    return shape_text(emit->arena, &emit->module->symbols, &example);
 }
 
 static const char *ports_text(Emit *emit, const Entry *entry, bool outputs) {
@@ -27,6 +27,20 @@ static const char *ports_text(Emit *emit, const Entry *entry, bool outputs) {
             text_add(&text, "%s%s %s", text.length ? ", " : "", entry->roots.items[i].port->name,
                      example_text(emit, entry->roots.items[i].port));
     return text.length ? text.bytes : NULL;
+}
+
+/* " All examples have one time, from 1 to 64; GDL_SIZE, and nothing is computed, where that is not so." */
+static const char *sizes_sentence(Emit *emit, const Entry *entry) {
+    const uint32_t symbols = size_symbols(emit, entry);
+    Text text = {.arena = emit->arena};
+    for (int s = 0; s < emit->module->symbols.count; s++) {
+        const Symbol *symbol = &emit->module->symbols.items[s];
+        if (symbols >> s & 1)
+            text_add(&text, "%s one %s, from %" PRId64 " to %" PRId64, text.length ? " and" : " All examples have",
+                     symbol->variable, symbol->low, symbol->high);
+    }
+    return text.length ? arena_printf(emit->arena, "%s; %s_SIZE, and nothing is computed, outside of that.", text.bytes, emit->code)
+                       : "";
 }
 
 static bool has_labels(Port *const *ports, int count) {
@@ -46,7 +60,7 @@ static void declare_threads(Emit *emit, Text *to) {
 
 static void declare_model(Emit *emit, Text *to) {
     const char *name = emit->name, *upper = emit->upper;
-    const int64_t batch = emit->module->bounds.items[SYMBOL_BATCH];
+    const int64_t batch = emit->module->symbols.items[SYMBOL_BATCH].high;
     text_add(to, "typedef struct %s %s;\n\n", name, name);
     text_add(to,
              "enum { %s_BATCH_SIZE = %" PRId64
@@ -98,9 +112,9 @@ static void declare_function(Emit *emit, Text *to, const Entry *entry) {
     text_add(to, "\n");
     add_comment(to, 0,
                 arena_printf(emit->arena,
-                             "%s %s: %s%s%s, for each of n examples, packed. The arrays must not overlap. %s%s",
+                             "%s %s: %s%s%s, for each of n examples, packed. The arrays must not overlap. %s%s%s",
                              entry->net ? "Net" : "Export", entry->name, inputs ? inputs : "", inputs ? " -> " : "",
-                             outputs ? outputs : "", limit, labels));
+                             outputs ? outputs : "", limit, sizes_sentence(emit, entry), labels));
     add_call(emit, to, "int ", entry->name, parameter_list(emit, entry));
 }
 
@@ -118,14 +132,14 @@ static void declare_parts(Emit *emit, Text *to, const Stage *stage, const Phase 
             emit->arena,
             "The same%s in two parts, for training on several machines: the second reads the gradients that the "
             "first leaves, %" PRId64 " floats in the order of the parameters, and nothing else of the model may be "
-            "called between them. `n` is the same for both; `report` takes the reports of the phase.",
-            phase_text, gradients));
+            "called between them. `n` is the same for both%s; `report` takes the reports of the phase.",
+            phase_text, gradients, *size_arguments(emit, phase->entry) ? ", and so are the sizes" : ""));
     add_call(emit, to, "int ", arena_printf(emit->arena, "%s_backward", name),
              arena_printf(emit->arena, "%s, float *report", parameter_list(emit, phase->entry)));
     add_call(emit, to, "float *", arena_printf(emit->arena, "%s_gradients", name),
              arena_printf(emit->arena, "%s *m", emit->name));
     add_call(emit, to, "void ", arena_printf(emit->arena, "%s_update", name),
-             arena_printf(emit->arena, "%s *m, size_t n", emit->name));
+             arena_printf(emit->arena, "%s *m, size_t n%s", emit->name, size_parameters(emit, phase->entry)));
 }
 
 static void declare_stage(Emit *emit, Text *to, const Stage *stage) {
@@ -150,8 +164,8 @@ static void declare_stage(Emit *emit, Text *to, const Stage *stage) {
         arena_printf(
             emit->arena,
             "One iteration of `train %s`: all its phases, forward, backward and update, on %s. %s_BATCH where n "
-            "is 0 or more than the capacity%s; nothing is computed then.",
-            stage->name, examples, emit->code, labels));
+            "is 0 or more than the capacity%s; nothing is computed then.%s",
+            stage->name, examples, emit->code, labels, sizes_sentence(emit, stage->evaluate)));
     add_call(emit, to, "int ", arena_printf(emit->arena, "%s_step", stage->name), parameters);
     text_add(to, "/* The same reports in inference form, for n examples; no tensor changes. */\n");
     add_call(emit, to, "int ", arena_printf(emit->arena, "%s_evaluate", stage->name), parameters);
@@ -164,8 +178,9 @@ static void declare_stage(Emit *emit, Text *to, const Stage *stage) {
 /* What gdl.h says, for a model that does without it. */
 static void declare_standalone(Emit *emit, Text *to) {
     text_add(to, "enum {\n    %s_OK = 0,\n    %s_BATCH = 1, /* more examples than the model was created for */\n"
-                 "    %s_LABEL = 2  /* a class label outside 0..classes-1 */\n};\n\n",
-             emit->upper, emit->upper, emit->upper);
+                 "    %s_LABEL = 2, /* a class label outside 0..classes-1 */\n"
+                 "    %s_SIZE = 3   /* a run-time size outside of its bounds */\n};\n\n",
+             emit->upper, emit->upper, emit->upper, emit->upper);
     text_add(to, "typedef struct %s_clock {\n"
                  "    uint64_t seed;  /* key of all random numbers */\n"
                  "    uint64_t tick;  /* phases run in training */\n"

@@ -4,9 +4,55 @@
 #include <inttypes.h>
 #include <string.h>
 
-int64_t example_size(const Port *port) {
+const char *example_size(Emit *emit, const Port *port) {
     const Shape example = shape_without(&port->shape, 1);
-    return shape_size(&example, NULL);
+    const Poly *size = poly_shape(emit->arena, &example);
+    return arena_printf(emit->arena, size->count > 1 ? "(%s)" : "%s", poly_text(emit, size));
+}
+
+/* ── run-time sizes ───────────────────────────────────────────────────────────────────────── */
+
+static uint32_t stage_symbols(Emit *emit, const Stage *stage) {
+    uint32_t symbols = entry_symbols(emit->arena, stage->evaluate);
+    for (int i = 0; i < stage->phases.count; i++) symbols |= entry_symbols(emit->arena, stage->phases.items[i].entry);
+    return symbols;
+}
+
+static bool is_of_stage(const Stage *stage, const Entry *entry) {
+    bool found = stage->evaluate == entry;
+    for (int i = 0; i < stage->phases.count; i++) found = found || stage->phases.items[i].entry == entry;
+    return found;
+}
+
+uint32_t size_symbols(Emit *emit, const Entry *entry) {
+    const uint32_t batch = 1u << SYMBOL_BATCH;
+    if (emit->module->symbols.count == 1) return 0;
+    for (int i = 0; i < emit->module->stages.count; i++)
+        if (is_of_stage(emit->module->stages.items[i], entry))
+            return stage_symbols(emit, emit->module->stages.items[i]) & ~batch;
+    return entry_symbols(emit->arena, entry) & ~batch;
+}
+
+static const char *list_sizes(Emit *emit, const Entry *entry, const char *format) {
+    const uint32_t symbols = size_symbols(emit, entry);
+    Text text = {.arena = emit->arena};
+    for (int s = 0; s < emit->module->symbols.count; s++)
+        if (symbols >> s & 1) text_add(&text, "%s%s", format, emit->module->symbols.items[s].variable);
+    return text.length ? text.bytes : "";
+}
+
+const char *size_parameters(Emit *emit, const Entry *entry) { return list_sizes(emit, entry, ", size_t "); }
+
+const char *size_arguments(Emit *emit, const Entry *entry) { return list_sizes(emit, entry, ", "); }
+
+static void check_sizes(Emit *emit, Text *to, const Entry *entry) {
+    const uint32_t symbols = size_symbols(emit, entry);
+    for (int s = 0; s < emit->module->symbols.count; s++) {
+        const Symbol *symbol = &emit->module->symbols.items[s];
+        if (symbols >> s & 1)
+            text_add(to, "    if (%s < %" PRId64 " || %s > %" PRId64 ") return %s_SIZE;\n", symbol->variable, symbol->low,
+                     symbol->variable, symbol->high, emit->code);
+    }
 }
 
 /* ── parameters and arguments ─────────────────────────────────────────────────────────────── */
@@ -19,7 +65,7 @@ static void add_port(Emit *emit, Text *text, const Port *port, bool output) {
 
 const char *parameter_list(Emit *emit, const Entry *entry) {
     Text text = {.arena = emit->arena};
-    text_add(&text, "%s *m, size_t n", emit->name);
+    text_add(&text, "%s *m, size_t n%s", emit->name, size_parameters(emit, entry));
     for (int i = 0; i < entry->inputs.count; i++) add_port(emit, &text, entry->inputs.items[i], false);
     for (int i = 0; i < entry->roots.count; i++)
         if (entry->roots.items[i].kind == ROOT_OUTPUT) add_port(emit, &text, entry->roots.items[i].port, true);
@@ -28,7 +74,7 @@ const char *parameter_list(Emit *emit, const Entry *entry) {
 
 const char *stage_parameters(Emit *emit, const Stage *stage) {
     Text text = {.arena = emit->arena};
-    text_add(&text, "%s *m, size_t n", emit->name);
+    text_add(&text, "%s *m, size_t n%s", emit->name, size_parameters(emit, stage->evaluate));
     for (int i = 0; i < stage->inputs.count; i++) add_port(emit, &text, stage->inputs.items[i], false);
     return text.bytes;
 }
@@ -159,8 +205,8 @@ static void check_labels(Emit *emit, Text *to, Port *const *ports, int count, co
     for (int i = 0; i < count; i++) {
         const Port *port = ports[i];
         if (port->classes == 0) continue;
-        text_add(to, "    if (!valid_labels(%s, %" PRId64 " * %s, %" PRId64 ")) return %s_LABEL;\n",
-                 port_name(emit, port->name), example_size(port), examples, port->classes, emit->code);
+        text_add(to, "    if (!valid_labels(%s, %s * %s, %" PRId64 ")) return %s_LABEL;\n", port_name(emit, port->name),
+                 example_size(emit, port), examples, port->classes, emit->code);
     }
 }
 
@@ -168,24 +214,25 @@ static void check_labels(Emit *emit, Text *to, Port *const *ports, int count, co
 
 static void add_arguments(Emit *emit, Text *to, const Entry *entry, const char *first) {
     for (int i = 0; i < entry->inputs.count; i++)
-        text_add(to, ", %s + %s * %" PRId64, port_name(emit, entry->inputs.items[i]->name), first,
-                 example_size(entry->inputs.items[i]));
+        text_add(to, ", %s + %s * %s", port_name(emit, entry->inputs.items[i]->name), first,
+                 example_size(emit, entry->inputs.items[i]));
     for (int i = 0; i < entry->roots.count; i++)
         if (entry->roots.items[i].kind == ROOT_OUTPUT)
-            text_add(to, ", %s + %s * %" PRId64, port_name(emit, entry->roots.items[i].port->name), first,
-                     example_size(entry->roots.items[i].port));
+            text_add(to, ", %s + %s * %s", port_name(emit, entry->roots.items[i].port->name), first,
+                     example_size(emit, entry->roots.items[i].port));
 }
 
 static void emit_function(Emit *emit, Text *to, const Entry *entry) {
     text_add(to, "int %s_%s(", emit->name, entry->name);
     add_wrapped(to, parameter_list(emit, entry), (int)(strlen(emit->name) + strlen(entry->name)) + 6, 110);
     text_add(to, ") {\n");
+    check_sizes(emit, to, entry);
     check_labels(emit, to, entry->inputs.items, entry->inputs.count, "n");
     if (entry->crosses_batch) text_add(to, "    if (n > m->capacity) return %s_BATCH;\n", emit->code);
     text_add(to, "    const uint64_t tick = m->clock.draw++;\n");
     text_add(to, "    for (size_t first = 0; first < n; first += m->capacity) {\n");
     text_add(to, "        const size_t count = n - first < m->capacity ? n - first : m->capacity;\n");
-    text_add(to, "        run_%s(m, count, first, tick", entry->name);
+    text_add(to, "        run_%s(m, count%s, first, tick", entry->name, size_arguments(emit, entry));
     add_arguments(emit, to, entry, "first");
     text_add(to, ", NULL);\n    }\n    return %s_OK;\n}\n\n", emit->code);
 }
@@ -202,7 +249,7 @@ static void add_inputs(Emit *emit, Text *to, const Entry *entry, const char *off
     for (int i = 0; i < entry->inputs.count; i++) {
         const Port *port = entry->inputs.items[i];
         text_add(to, ", %s", port_name(emit, port->name));
-        if (strcmp(offset, "0") != 0) text_add(to, " + %s * n * %" PRId64, offset, example_size(port));
+        if (strcmp(offset, "0") != 0) text_add(to, " + %s * n * %s", offset, example_size(emit, port));
     }
 }
 
@@ -223,9 +270,10 @@ static void emit_phase_runs(Emit *emit, Text *to, const Stage *stage, const Phas
         text_add(to, "    for (size_t turn = 0; turn < %" PRId64 "; turn++) {\n        float part[%d] = {0.0f};\n",
                  phase->repeat, count);
     }
-    text_add(to, "%srun_%s_backward(m, n, 0, m->clock.tick", margin, name);
+    const char *sizes = size_arguments(emit, phase->entry);
+    text_add(to, "%srun_%s_backward(m, n%s, 0, m->clock.tick", margin, name, sizes);
     add_inputs(emit, to, phase->entry, offset_text(emit, phase, before, "turn"));
-    text_add(to, ", %s);\n%srun_%s_update(m, n, 0, m->clock.tick);\n%sm->clock.tick++;\n", place, margin, name, margin);
+    text_add(to, ", %s);\n%srun_%s_update(m, n%s, 0, m->clock.tick);\n%sm->clock.tick++;\n", place, margin, name, sizes, margin);
     if (phase->repeat > 1)
         text_add(to, "        for (size_t k = 0; k < %d; k++) report[%d + k] += part[k] / %" PRId64 ".0f;\n    }\n",
                  count, report, phase->repeat);
@@ -243,6 +291,7 @@ static void open_stage_function(Emit *emit, Text *to, const Stage *stage, const 
         to, arena_printf(emit->arena, "%s, %s_%s_report *r", stage_parameters(emit, stage), emit->name, stage->name),
         (int)(strlen(emit->name) + strlen(stage->name) + strlen(what)) + 7, 110);
     text_add(to, ") {\n    if (n == 0 || n > m->capacity) return %s_BATCH;\n", emit->code);
+    check_sizes(emit, to, stage->evaluate);
 }
 
 static void emit_step_function(Emit *emit, Text *to, const Stage *stage) {
@@ -267,7 +316,7 @@ static void emit_evaluate(Emit *emit, Text *to, const Stage *stage) {
     open_stage_function(emit, to, stage, "evaluate");
     check_labels(emit, to, stage->inputs.items, stage->inputs.count, "n");
     text_add(to, "    float report[%d] = {0.0f};\n", stage_reports(emit, stage).count);
-    text_add(to, "    run_%s_evaluate(m, n, 0, m->clock.draw++", stage->name);
+    text_add(to, "    run_%s_evaluate(m, n%s, 0, m->clock.draw++", stage->name, size_arguments(emit, stage->evaluate));
     add_inputs(emit, to, stage->evaluate, "0");
     text_add(to, ", report);\n");
     emit_report_copy(emit, to, stage);
@@ -288,16 +337,15 @@ static void emit_parts(Emit *emit, Text *to, const Stage *stage, const Phase *ph
     add_wrapped(to, arena_printf(emit->arena, "%s, float *report", parameter_list(emit, phase->entry)),
                 (int)(strlen(emit->name) + strlen(name)) + 15, 110);
     text_add(to, ") {\n    if (n == 0 || n > m->capacity) return %s_BATCH;\n", emit->code);
+    check_sizes(emit, to, phase->entry);
     check_labels(emit, to, phase->entry->inputs.items, phase->entry->inputs.count, "n");
-    text_add(to, "    run_%s_backward(m, n, 0, m->clock.tick", name);
+    text_add(to, "    run_%s_backward(m, n%s, 0, m->clock.tick", name, size_arguments(emit, phase->entry));
     add_inputs(emit, to, phase->entry, "0");
     text_add(to, ", report);\n    return %s_OK;\n}\n\n", emit->code);
     text_add(to, "float *%s_%s_gradients(%s *m) { return m->region_0 + %" PRId64 "; }\n\n", emit->name, name,
              emit->name, program->gradients_offset);
-    text_add(
-        to,
-        "void %s_%s_update(%s *m, size_t n) {\n    run_%s_update(m, n, 0, m->clock.tick);\n    m->clock.tick++;\n}\n\n",
-        emit->name, name, emit->name, name);
+    text_add(to, "void %s_%s_update(%s *m, size_t n%s) {\n    run_%s_update(m, n%s, 0, m->clock.tick);\n    m->clock.tick++;\n}\n\n",
+             emit->name, name, emit->name, size_parameters(emit, phase->entry), name, size_arguments(emit, phase->entry));
 }
 
 static void emit_begin(Emit *emit, Text *to, const Stage *stage) {

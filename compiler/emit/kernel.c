@@ -44,6 +44,8 @@ static bool taken(const Kernel *kernel, const char *name) {
         if (strcmp(kernel->names.items[i], name) == 0) return true;
     for (int i = 0; i < kernel->accesses.count; i++)
         if (strcmp(kernel->accesses.items[i].buffer->name, name) == 0) return true;
+    for (int s = 0; s < kernel->emit->module->symbols.count; s++)
+        if (strcmp(kernel->emit->module->symbols.items[s].variable, name) == 0) return true;
     return c_reserved(name) || strcmp(name, kernel->emit->name) == 0;
 }
 
@@ -436,8 +438,9 @@ static void list_parameters(Kernel *kernel, const char *body, Text *parameters, 
     const Emit *emit = kernel->emit;
     WordList listed = {0};
     for (int s = 0; s < emit->module->symbols.count; s++)
-        if (mentions(body, emit->module->symbols.items[s]))
-            add_parameter(parameters, arguments, "size_t ", emit->module->symbols.items[s], emit->module->symbols.items[s]);
+        if (mentions(body, emit->module->symbols.items[s].variable))
+            add_parameter(parameters, arguments, "size_t ", emit->module->symbols.items[s].variable,
+                          emit->module->symbols.items[s].variable);
     for (int depth = 0; kernel->step->kind == STEP_LOOP && depth < kernel->step->loop.depth; depth++) /* over time */
         if (mentions(body, loop_name(depth))) add_parameter(parameters, arguments, "size_t ", loop_name(depth), loop_name(depth));
     if (mentions(body, "clock"))

@@ -85,7 +85,9 @@ const char *c_variable(Arena *arena, const char *name) {
 /* As a parameter or member in the header: the name itself wherever C and C++ allow it. */
 const char *port_name(Emit *emit, const char *name) {
     const char *plain = c_variable(emit->arena, name);
-    const bool clashes = c_reserved(plain) || strcmp(plain, emit->name) == 0;
+    bool clashes = c_reserved(plain) || strcmp(plain, emit->name) == 0;
+    for (int s = 0; s < emit->module->symbols.count; s++)
+        clashes = clashes || strcmp(plain, emit->module->symbols.items[s].variable) == 0;
     return clashes ? arena_printf(emit->arena, "%s_", plain) : plain;
 }
 

@@ -283,7 +283,8 @@ static void emit_part(Emit *emit, Text *to, const Program *program, int part, co
     for (int i = 0; i < steps->count; i++) step_accesses(emit->arena, steps->items[i], &accesses);
     emit_steps(&made, steps, shared);
     emit_pointers(emit, &pointers, program, &accesses, made.body.bytes);
-    text_add(&parameters, "%s *m, size_t n, uint64_t first, uint64_t tick", emit->name);
+    text_add(&parameters, "%s *m, size_t n%s, uint64_t first, uint64_t tick", emit->name,
+             size_parameters(emit, program->entry));
     if (part == PART_BACKWARD) add_ports(program, &parameters);
     if (part == PART_BACKWARD) text_add(&parameters, ", float *report");
     text_add(&parameters, ")");

@@ -64,7 +64,7 @@ static bool can_be_cut(const Step *step) {
 }
 
 static int64_t bytes_of(const Fuse *fuse, const Poly *floats) {
-    return (int64_t)sizeof(float) * poly_value(floats, fuse->module->bounds.items);
+    return (int64_t)sizeof(float) * poly_high(fuse->module, floats);
 }
 
 /* Whether the product may follow others in their blocks: what it reads for each block is soon read again. */

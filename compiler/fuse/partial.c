@@ -118,7 +118,7 @@ void split_sums_of(Arena *arena, const Module *module, Program *program, int par
         StatementList sums = {0};
         LIST_PUSH(arena, &split, step);
         if ((step->kind != STEP_LOOP && step->kind != STEP_BLOCK) || !find_sums(step, &sums, arena) || sums.count == 0) continue;
-        const int64_t rows = poly_value(step_turns(step), module->bounds.items) / LEAST_ROWS;
+        const int64_t rows = poly_high(module, step_turns(step)) / LEAST_ROWS;
         Splitter splitter = {arena, module, program, &split, rows < MOST_PIECES ? rows : MOST_PIECES};
         if (splitter.pieces < 2 || !pays(arena, module, step)) continue;
         split_sums(&splitter, step, &sums);

@@ -126,6 +126,12 @@ int64_t poly_value(const Poly *a, const int64_t *symbols) {
     return sum;
 }
 
+int64_t poly_high(const Module *module, const Poly *a) {
+    int64_t symbols[MAX_SYMBOLS];
+    symbols_high(&module->symbols, symbols);
+    return poly_value(a, symbols);
+}
+
 /* The same polynomial in `symbol - 1` instead of `symbol`: (1 + t)^p is multiplied out. */
 static const Poly *poly_shift(Arena *arena, const Poly *a, int symbol) {
     const Poly *one_more = poly_dim(arena, (Dim){.base = 1, .scale = 1, .symbol = symbol});
@@ -167,7 +173,7 @@ static void monomial_print(Text *to, const Module *module, const Monomial *monom
     }
     for (int s = 0; s < MAX_SYMBOLS; s++)
         for (int p = 0; p < monomial->power[s]; p++, between = " * ")
-            text_add(to, "%s%s", between, module->symbols.items[s]);
+            text_add(to, "%s%s", between, module->symbols.items[s].variable);
 }
 
 void poly_print(Text *to, const Module *module, const Poly *a) {

@@ -61,7 +61,7 @@ static NameCount *count_name(Fuse *fuse, const char *name) {
 
 static bool name_clashes(const Fuse *fuse, const char *name) {
     for (int i = 0; i < fuse->module->symbols.count; i++)
-        if (strcmp(fuse->module->symbols.items[i], name) == 0) return true;
+        if (strcmp(fuse->module->symbols.items[i].variable, name) == 0) return true;
     return c_reserved(name) || strcmp(name, fuse->module->name) == 0;
 }
 

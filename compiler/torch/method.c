@@ -189,13 +189,13 @@ static void write_description(Text *to, const Method *method, const char *title)
     text_add(to, "        \"\"\"%s", title);
     for (int i = 0; i < entry->inputs.count; i++) {
         const Port *port = entry->inputs.items[i];
-        text_add(to, "%s %s %s", i ? "," : ":", method->port[port->index], shape_text(method->arena, &port->shape));
+        text_add(to, "%s %s %s", i ? "," : ":", method->port[port->index], shape_text(method->arena, method->entry->symbols, &port->shape));
         if (port->classes) text_add(to, " of 0..%lld", (long long)port->classes - 1);
     }
     for (int i = 0; i < entry->roots.count; i++) {
         const Root *root = &entry->roots.items[i];
         if (root->kind != ROOT_ASSIGN) text_add(to, "%s %s", count++ ? "," : " ->", root->name);
-        if (root->kind == ROOT_OUTPUT) text_add(to, " %s", shape_text(method->arena, &root->port->shape));
+        if (root->kind == ROOT_OUTPUT) text_add(to, " %s", shape_text(method->arena, method->entry->symbols, &root->port->shape));
     }
     text_add(to, "\"\"\"\n");
 }

@@ -151,7 +151,7 @@ static void write_constructor(Text *to, const Module *module) {
     for (int i = 0; i < module->tensors.count; i++) {
         const Tensor *tensor = module->tensors.items[i];
         if (tensor->role == TENSOR_OPTIMIZER) continue;
-        text_add(to, "        self.hold(\"%s\", %s, trained=%s)\n", tensor->name, shape_text(to->arena, &tensor->shape),
+        text_add(to, "        self.hold(\"%s\", %s, trained=%s)\n", tensor->name, shape_text(to->arena, NULL, &tensor->shape),
                  tensor->role == TENSOR_PARAM ? "True" : "False");
     }
     text_add(to, "        self.initialise()\n\n    @torch.no_grad()");

@@ -91,7 +91,7 @@ static void subject_free(const gdl_model *model, Subject *s) {
 static void step(Subject *s) {
     const void **input = s->input + (size_t)s->turn * s->stage->inputs;
     s->turn = (s->turn + 1) % BATCHES;
-    int result = s->stage->step(s->model, s->stage->batch, input, s->report);
+    int result = s->stage->step(s->model, s->stage->batch, NULL, input, s->report);
     if (result == GDL_OK) return;
     fprintf(stderr, "bench: %s: a step returned %d\n", s->stage->name, result);
     exit(1);

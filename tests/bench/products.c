@@ -200,8 +200,9 @@ static bool add_stage(Products *products, Context *context, const char *path, si
     Module *module = file < 0 ? NULL : module_of(context, file);
     if (!module || number >= (size_t)module->stages.count) return false;
     const Stage *stage = module->stages.items[number];
-    int64_t symbols[MAX_SYMBOLS] = { stage->batch };
-    for (int i = 1; i < module->bounds.count && i < MAX_SYMBOLS; i++) symbols[i] = module->bounds.items[i];
+    int64_t symbols[MAX_SYMBOLS];
+    symbols_high(&module->symbols, symbols);
+    symbols[SYMBOL_BATCH] = stage->batch;
     for (int i = 0; i < stage->phases.count; i++) {
         Entry *entry = stage->phases.items[i].entry;
         simplify(context, entry);

@@ -42,12 +42,23 @@ void expect_equal(Comparison *c, const char *what, uint64_t found, uint64_t expe
 
 /* ── Values ───────────────────────────────────────────────────────────────────────────────── */
 
+const int64_t *symbols_of(Comparison *c, int64_t n) {
+    c->symbols[SYMBOL_BATCH] = n;
+    return c->symbols;
+}
+
+const size_t *sizes_of(Comparison *c) {
+    size_t *sizes = arena_alloc(c->arena, MAX_SYMBOLS * sizeof *sizes);
+    for (int s = 1; s < MAX_SYMBOLS; s++)
+        sizes[s - 1] = (size_t)c->symbols[s];
+    return sizes;
+}
+
 unsigned draw_number(Comparison *c) { return (c->random = c->random * 1664525 + 1013904223) >> 16; }
 
 /* Sixteenths of the range, so that equal values and whole numbers occur. */
 static void add_input(Comparison *c, Inputs *inputs, const Port *port, int64_t n, int64_t batches) {
-    const int64_t symbols[MAX_SYMBOLS] = {n};
-    int64_t size = shape_size(&port->shape, symbols);
+    int64_t size = shape_size(&port->shape, symbols_of(c, n));
     double *exact = arena_alloc(c->arena, (size_t)(size * batches + 1) * sizeof *exact);
     float *reals = arena_alloc(c->arena, (size_t)(size * batches + 1) * sizeof *reals);
     int32_t *labels = arena_alloc(c->arena, (size_t)(size * batches + 1) * sizeof *labels);
@@ -90,9 +101,10 @@ void compare_tensor(Session *s, const char *call, int i) {
 /* ── Interpreting ─────────────────────────────────────────────────────────────────────────── */
 
 Values values_for(Session *s, const Inputs *inputs, int64_t n, uint64_t tick) {
-    return (Values){.symbols = {n}, .inputs = (const double *const *)inputs->exact, .tensors = s->tensors,
-                    .step = (double)s->clock->step, .epoch = (double)s->clock->epoch, .lr_scale = s->clock->lr_scale,
-                    .seed = s->clock->seed, .tick = tick};
+    Values values = {.inputs = (const double *const *)inputs->exact, .tensors = s->tensors, .step = (double)s->clock->step,
+                     .epoch = (double)s->clock->epoch, .lr_scale = s->clock->lr_scale, .seed = s->clock->seed, .tick = tick};
+    memcpy(values.symbols, symbols_of(s->comparison, n), sizeof values.symbols);
+    return values;
 }
 
 double **interpret_bounded(Session *s, const Entry *entry, Values values) {
@@ -129,15 +141,15 @@ static void compare_first_values(Session *s) {
 static void compare_function(Session *s, int number, size_t n) {
     Comparison *c = s->comparison;
     const Entry *entry = c->module->functions.items[number];
-    const int64_t symbols[MAX_SYMBOLS] = {(int64_t)n};
+    const int64_t *symbols = symbols_of(c, (int64_t)n);
     Inputs inputs = make_inputs(c, entry->inputs.items, entry->inputs.count, (int64_t)n, 1);
     float *outputs[PORTS];
     for (int i = 0; i < entry->roots.count; i++)
         outputs[i] = arena_alloc(c->arena, (size_t)(shape_size(&entry->roots.items[i].value->shape, symbols) + 1) * sizeof(float));
     load_tensors(s);
     double **results = interpret_bounded(s, entry, values_for(s, &inputs, (int64_t)n, s->clock->draw));
-    const char *call = arena_printf(c->arena, "%s(%d examples)", entry->name, (int)n);
-    expect_equal(c, call, (uint64_t)c->model->function[number].run(s->model, n, inputs.given, outputs), GDL_OK);
+    const char *call = arena_printf(c->arena, "%s(%d examples, size %d)", entry->name, (int)n, (int)symbols[1]);
+    expect_equal(c, call, (uint64_t)c->model->function[number].run(s->model, n, sizes_of(c), inputs.given, outputs), GDL_OK);
     for (int i = 0; i < entry->roots.count; i++)
         compare_values(c, call, entry->roots.items[i].port->name, outputs[i], results[i], results[entry->roots.count + i],
                        shape_size(&entry->roots.items[i].value->shape, symbols));
@@ -177,7 +189,6 @@ static bool describe_tensors(Session *s) {
 
 static void compare_all(Session *s) {
     Comparison *c = s->comparison;
-    compare_first_values(s);
     for (int i = 0; i < c->module->functions.count; i++) {
         bool cut = !c->module->functions.items[i]->crosses_batch; /* more examples than there is room for are done in turns */
         compare_function(s, i, 1);
@@ -185,6 +196,21 @@ static void compare_all(Session *s) {
     }
     for (int i = 0; i < c->module->stages.count; i++)
         compare_stage(s, i);
+}
+
+/* Each size in turn, within the bounds of each symbol; once where there are none. */
+static void compare_sizes(Session *s) {
+    static const int64_t sizes[] = {7, 1, 28, 64};
+    Comparison *c = s->comparison;
+    const SymbolList *symbols = &c->module->symbols;
+    for (size_t k = 0; k < (symbols->count > 1 ? sizeof sizes / sizeof *sizes : 1); k++) {
+        for (int i = 1; i < symbols->count; i++) {
+            const Symbol *symbol = &symbols->items[i];
+            const int64_t size = sizes[(k + (size_t)i - 1) % (sizeof sizes / sizeof *sizes)];
+            c->symbols[i] = size < symbol->low ? symbol->low : size > symbol->high ? symbol->high : size;
+        }
+        compare_all(s);
+    }
 }
 
 void compare_model(Comparison *c) {
@@ -198,7 +224,8 @@ void compare_model(Comparison *c) {
     expect_equal(c, "creation", session.model != NULL, 1);
     if (session.model && describe_tensors(&session)) {
         session.clock = c->model->clock(session.model);
-        compare_all(&session);
+        compare_first_values(&session);
+        compare_sizes(&session);
     }
     free(memory);
 }

@@ -190,8 +190,7 @@ Module *random_module(Arena *arena, const char *name, uint64_t seed, int functio
     maker_begin(&m, arena, seed, false);
     Module *module = NEW(arena, Module);
     module->name = name;
-    LIST_PUSH(arena, &module->symbols, "n");
-    LIST_PUSH(arena, &module->bounds, RANDOM_CAPACITY);
+    LIST_PUSH(arena, &module->symbols, ((Symbol){.name = "n", .variable = "n", .low = 1, .high = RANDOM_CAPACITY}));
     for (int i = 0; i < TENSORS; i++) {
         Shape shape = {.rank = i};
         for (int k = 0; k < i; k++)

@@ -43,4 +43,9 @@ void expect_equal(Comparison *c, const char *what, uint64_t found, uint64_t expe
 /* Some steps and an evaluation of a stage. */
 void compare_stage(Session *s, int number);
 
+/* The sizes of a call with n examples, for shapes. */
+const int64_t *symbols_of(Comparison *c, int64_t n);
+/* Those that are known only at run time, in the order of the description. */
+const size_t *sizes_of(Comparison *c);
+
 #endif

@@ -27,14 +27,18 @@ static void *part_of(const Comparison *c, const Stage *stage, const Entry *phase
 }
 
 /* The inputs of a stage differ in number and type, which C cannot say of one pointer; as they are passed, all are alike. */
-static int call_backward(void *address, void *model, size_t n, const void *const *in, size_t inputs, float *report) {
+static int call_backward(void *address, void *model, size_t n, size_t size, const void *const *in, size_t inputs, float *report) {
     union {
         void *address;
         int (*none)(void *, size_t, float *);
         int (*one)(void *, size_t, const void *, float *);
         int (*two)(void *, size_t, const void *, const void *, float *);
         int (*three)(void *, size_t, const void *, const void *, const void *, float *);
+        int (*size_one)(void *, size_t, size_t, const void *, float *);
+        int (*size_two)(void *, size_t, size_t, const void *, const void *, float *);
     } call = {address};
+    if (size)
+        return inputs == 1 ? call.size_one(model, n, size, in[0], report) : call.size_two(model, n, size, in[0], in[1], report);
     switch (inputs) {
     case 0: return call.none(model, n, report);
     case 1: return call.one(model, n, in[0], report);
@@ -44,12 +48,27 @@ static int call_backward(void *address, void *model, size_t n, const void *const
     }
 }
 
-static void call_update(void *address, void *model, size_t n) {
+static void call_update(void *address, void *model, size_t n, size_t size) {
     union {
         void *address;
         void (*function)(void *, size_t);
+        void (*with_size)(void *, size_t, size_t);
     } call = {address};
-    call.function(model, n);
+    size ? call.with_size(model, n, size) : call.function(model, n);
+}
+
+/* The one run-time size that the functions of the stage take; 0 where they take none. */
+static size_t size_of_stage(const Session *s, const Stage *stage) {
+    uint32_t symbols = entry_symbols(s->comparison->arena, stage->evaluate);
+    for (int i = 0; i < stage->phases.count; i++)
+        symbols |= entry_symbols(s->comparison->arena, stage->phases.items[i].entry);
+    int found = 0, count = 0;
+    for (int i = 1; i < MAX_SYMBOLS; i++)
+        if (symbols >> i & 1)
+            found = i, count++;
+    if (count > 1 || (count && (stage->inputs.count < 1 || stage->inputs.count > 2)))
+        abort();
+    return count ? (size_t)s->comparison->symbols[found] : 0;
 }
 
 static void run_phase(Session *s, const Stage *stage, const Entry *phase, const Inputs *inputs, size_t n, float *found) {
@@ -57,9 +76,9 @@ static void run_phase(Session *s, const Stage *stage, const Entry *phase, const 
     expect_equal(s->comparison, "parts of the phase", backward && update, 1);
     if (!backward || !update)
         return;
-    int result = call_backward(backward, s->model, n, inputs->given, (size_t)stage->inputs.count, found);
+    int result = call_backward(backward, s->model, n, size_of_stage(s, stage), inputs->given, (size_t)stage->inputs.count, found);
     expect_equal(s->comparison, "result of the backward part", (uint64_t)result, GDL_OK);
-    call_update(update, s->model, n);
+    call_update(update, s->model, n, size_of_stage(s, stage));
 }
 
 /* ── Phases ───────────────────────────────────────────────────────────────────────────────── */
@@ -148,7 +167,7 @@ static void compare_step(Session *s, int number, size_t n) {
     uint64_t tick = s->clock->tick;
     restore_tensors(s, before);
     *s->clock = clock;
-    expect_equal(c, "result of the step", (uint64_t)described->step(s->model, n, first.given, whole), GDL_OK);
+    expect_equal(c, "result of the step", (uint64_t)described->step(s->model, n, sizes_of(c), first.given, whole), GDL_OK);
     expect_equal(c, "tick after the step", s->clock->tick, tick);
     expect_equal(c, "steps", s->clock->step, clock.step + 1);
     expect_equal(c, "number of reports", described->reports, (uint64_t)reports);
@@ -163,7 +182,7 @@ static void compare_evaluate(Session *s, int number, size_t n) {
     float found[PORTS], *before = copy_tensors(s);
     load_tensors(s);
     double **results = interpret_bounded(s, stage->evaluate, values_for(s, &inputs, (int64_t)n, s->clock->draw));
-    expect_equal(c, call, (uint64_t)c->model->stage[number].evaluate(s->model, n, inputs.given, found), GDL_OK);
+    expect_equal(c, call, (uint64_t)c->model->stage[number].evaluate(s->model, n, sizes_of(c), inputs.given, found), GDL_OK);
     expect_equal(c, "number of reports", (uint64_t)compare_reports(c, call, stage->evaluate, results, found), c->model->stage[number].reports);
     expect_equal(c, "tensors unchanged", same_tensors(s, before), 1);
     free_results(stage->evaluate, results);

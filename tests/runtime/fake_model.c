@@ -38,13 +38,15 @@ static void decode_one(const Fake *m, const float *code, float *image) {
 
 /* ── Functions ── */
 
-static int run_encode(void *model, size_t n, const void *const *input, float *const *output) {
+static int run_encode(void *model, size_t n, const size_t *size, const void *const *input, float *const *output) {
+    (void)size;
     const float *image = input[0];
     for (size_t i = 0; i < n; i++) encode_one(model, image + i * FAKE_PIXELS, output[0] + i * FAKE_CODE);
     return GDL_OK;
 }
 
-static int run_reconstruct(void *model, size_t n, const void *const *input, float *const *output) {
+static int run_reconstruct(void *model, size_t n, const size_t *size, const void *const *input, float *const *output) {
+    (void)size;
     const float *image = input[0];
     for (size_t i = 0; i < n; i++) {
         float code[FAKE_CODE];
@@ -54,7 +56,8 @@ static int run_reconstruct(void *model, size_t n, const void *const *input, floa
     return GDL_OK;
 }
 
-static int run_generate(void *model, size_t n, const void *const *input, float *const *output) {
+static int run_generate(void *model, size_t n, const size_t *size, const void *const *input, float *const *output) {
+    (void)size;
     Fake *m = model;
     (void)input;
     for (size_t i = 0; i < n; i++) {
@@ -65,18 +68,19 @@ static int run_generate(void *model, size_t n, const void *const *input, float *
     return GDL_OK;
 }
 
-static int run_both(void *model, size_t n, const void *const *input, float *const *output) {
+static int run_both(void *model, size_t n, const size_t *size, const void *const *input, float *const *output) {
     float *const image[] = {output[1]};
-    run_encode(model, n, input, output);
-    return run_reconstruct(model, n, input, image);
+    run_encode(model, n, size, input, output);
+    return run_reconstruct(model, n, size, input, image);
 }
 
-static int run_together(void *model, size_t n, const void *const *input, float *const *output) {
+static int run_together(void *model, size_t n, const size_t *size, const void *const *input, float *const *output) {
     const Fake *m = model;
-    return n > m->capacity ? GDL_BATCH : run_reconstruct(model, n, input, output);
+    return n > m->capacity ? GDL_BATCH : run_reconstruct(model, n, size, input, output);
 }
 
-static int run_classify(void *model, size_t n, const void *const *input, float *const *output) {
+static int run_classify(void *model, size_t n, const size_t *size, const void *const *input, float *const *output) {
+    (void)size;
     const Fake *m = model;
     const float *image = input[0];
     for (size_t i = 0; i < n * FAKE_CLASSES; i++) {
@@ -115,7 +119,8 @@ static float autoencode(const Fake *m, uint64_t counter, size_t n, const float *
     return loss / (float)n;
 }
 
-static int step_autoencoder(void *model, size_t n, const void *const *input, float *report) {
+static int step_autoencoder(void *model, size_t n, const size_t *size, const void *const *input, float *report) {
+    (void)size;
     Fake *m = model, gradient = {0};
     float lr = 0.1f * m->clock.lr_scale / (float)n;
     if (n > m->capacity) return GDL_BATCH;
@@ -131,7 +136,8 @@ static int step_autoencoder(void *model, size_t n, const void *const *input, flo
     return GDL_OK;
 }
 
-static int evaluate_autoencoder(void *model, size_t n, const void *const *input, float *report) {
+static int evaluate_autoencoder(void *model, size_t n, const size_t *size, const void *const *input, float *report) {
+    (void)size;
     Fake *m = model;
     report[0] = autoencode(m, m->clock.draw++, n, input[0], NULL);
     report[1] = report[0] < 0.1f;
@@ -155,7 +161,8 @@ static float classify(Fake *m, size_t n, const float *x, const int32_t *label, f
     return loss / (float)n;
 }
 
-static int step_classifier(void *model, size_t n, const void *const *input, float *report) {
+static int step_classifier(void *model, size_t n, const size_t *size, const void *const *input, float *report) {
+    (void)size;
     Fake *m = model;
     const float *x = input[0];
     const int32_t *label = input[1];
@@ -167,7 +174,8 @@ static int step_classifier(void *model, size_t n, const void *const *input, floa
     return GDL_OK;
 }
 
-static int evaluate_classifier(void *model, size_t n, const void *const *input, float *report) {
+static int evaluate_classifier(void *model, size_t n, const size_t *size, const void *const *input, float *report) {
+    (void)size;
     Fake copy = *(Fake *)model;
     report[0] = classify(&copy, n, input[0], input[1], 0);
     return GDL_OK;
@@ -207,11 +215,11 @@ static const gdl_tensor tensors[] = {
     {"classifier.sgd.m/head.kernel", GDL_OPTIMIZER, FAKE_CLASSIFIER, 2, head_shape, FAKE_PIXELS *FAKE_CLASSES, offsetof(Fake, slow)},
 };
 
-static const gdl_port images[] = {{"image", 2, image_shape, FAKE_PIXELS, 0}};
-static const gdl_port codes[] = {{"code", 1, code_shape, FAKE_CODE, 0}};
-static const gdl_port scores[] = {{"scores", 1, scores_shape, FAKE_CLASSES, 0}};
-static const gdl_port code_and_image[] = {{"code", 1, code_shape, FAKE_CODE, 0}, {"image", 2, image_shape, FAKE_PIXELS, 0}};
-static const gdl_port labelled[] = {{"x", 2, image_shape, FAKE_PIXELS, 0}, {"label", 0, NULL, 1, FAKE_CLASSES}};
+static const gdl_port images[] = {{"image", 2, image_shape, FAKE_PIXELS, 0, NULL}};
+static const gdl_port codes[] = {{"code", 1, code_shape, FAKE_CODE, 0, NULL}};
+static const gdl_port scores[] = {{"scores", 1, scores_shape, FAKE_CLASSES, 0, NULL}};
+static const gdl_port code_and_image[] = {{"code", 1, code_shape, FAKE_CODE, 0, NULL}, {"image", 2, image_shape, FAKE_PIXELS, 0, NULL}};
+static const gdl_port labelled[] = {{"x", 2, image_shape, FAKE_PIXELS, 0, NULL}, {"label", 0, NULL, 1, FAKE_CLASSES, NULL}};
 static const gdl_report reports[] = {{"loss", 1}, {"good", 0}};
 
 static const gdl_function functions[] = {

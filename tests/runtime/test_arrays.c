@@ -153,7 +153,7 @@ Test(arrays, npy_types) {
         gdl_array array;
         gdl_error error = {""};
         static const size_t shape[] = {1}; /* of one example */
-        const gdl_port port = {"x", 1, shape, 1, 0};
+        const gdl_port port = {"x", 1, shape, 1, 0, NULL};
         snprintf(dictionary, sizeof dictionary, "{'descr': '%s', 'fortran_order': False, 'shape': (1,), }\n", kinds[k].descr);
         write_npy("a.npy", dictionary, kinds[k].value, kinds[k].width);
         cr_assert_eq(gdl_array_read(&array, "a.npy", &error), 0, "%s", error.text);

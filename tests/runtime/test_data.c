@@ -7,7 +7,7 @@
 #include <string.h>
 
 static const size_t image_shape[] = {2, 2};
-static const gdl_port ports[] = {{"x", 2, image_shape, 4, 0}, {"label", 0, NULL, 1, 3}};
+static const gdl_port ports[] = {{"x", 2, image_shape, 4, 0, NULL}, {"label", 0, NULL, 1, 3, NULL}};
 
 static uint8_t pixels[6][4] = {{0, 51, 102, 255}, {1}, {2}, {3}, {4}, {5}};
 static int64_t kinds[6] = {0, 1, 2, 1, 0, 1};
@@ -52,7 +52,7 @@ Test(data, every_byte_is_divided_exactly) {
     uint8_t bytes[256];
     float unit[256];
     static const size_t shape[] = {1}; /* of one example */
-    static const gdl_port port = {"x", 1, shape, 1, 0};
+    static const gdl_port port = {"x", 1, shape, 1, 0, NULL};
     for (int i = 0; i < 256; i++) bytes[i] = (uint8_t)i;
     gdl_array array = {path_x, GDL_U8, 1, {256}, 256, bytes};
     const gdl_array *arrays[] = {&array};

@@ -16,7 +16,7 @@ static void enter(void) {
 TestSuite(folder, .init = enter, .fini = scratch_leave);
 
 static const size_t grey_shape[] = {2, 3}, colour_shape[] = {2, 3, 3}, flat_shape[] = {7};
-static const gdl_port grey = {"x", 2, grey_shape, 6, 0}, colour = {"x", 3, colour_shape, 18, 0};
+static const gdl_port grey = {"x", 2, grey_shape, 6, 0, NULL}, colour = {"x", 3, colour_shape, 18, 0, NULL};
 
 /* Of 2 rows and `width` columns; each value is the one before and 10 more. */
 static void write_picture(const char *path, unsigned width, unsigned format, unsigned char first) {
@@ -78,7 +78,7 @@ Test(folder, grey_or_colour_as_the_port_asks) {
 }
 
 Test(folder, what_cannot_be_read) {
-    const gdl_port flat = {"x", 1, flat_shape, 7, 0}, label = {"label", 0, NULL, 1, 10};
+    const gdl_port flat = {"x", 1, flat_shape, 7, 0, NULL}, label = {"label", 0, NULL, 1, 10, NULL};
     expect_error("absent", &grey, "absent cannot be read: No such file");
     expect_error("pictures", &grey, "pictures holds no pictures");
     expect_error("pictures", &flat, "x takes [7]");

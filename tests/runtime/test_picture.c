@@ -106,8 +106,8 @@ Test(picture, refusals) {
 
 Test(picture, which_ports_are_images) {
     static const size_t flat[] = {784}, odd[] = {10}, rgb[] = {5, 6, 3}, two[] = {5, 6, 2}, grey[] = {5, 6, 1};
-    const gdl_port ports[] = {{"flat", 1, flat, 784, 0}, {"rgb", 3, rgb, 90, 0}, {"grey", 3, grey, 30, 0},
-                              {"odd", 1, odd, 10, 0},    {"two", 3, two, 60, 0}, {"label", 0, NULL, 1, 10}};
+    const gdl_port ports[] = {{"flat", 1, flat, 784, 0, NULL}, {"rgb", 3, rgb, 90, 0, NULL}, {"grey", 3, grey, 30, 0, NULL},
+                              {"odd", 1, odd, 10, 0, NULL},    {"two", 3, two, 60, 0, NULL}, {"label", 0, NULL, 1, 10, NULL}};
     static const size_t expected[][3] = {{28, 28, 1}, {5, 6, 3}, {5, 6, 1}};
     for (size_t p = 0; p < 6; p++) {
         size_t found[3];

@@ -175,7 +175,8 @@ Test(watching, snapshots_refuse) {
 
 typedef struct Rival { gdl_clock clock; float spread; } Rival;
 
-static int rival_generate(void *model, size_t n, const void *const *input, float *const *output) {
+static int rival_generate(void *model, size_t n, const size_t *size, const void *const *input, float *const *output) {
+    (void)size;
     Rival *rival = model;
     (void)input;
     for (size_t i = 0; i < n * FAKE_PIXELS; i++) output[0][i] = i / FAKE_PIXELS % 2 ? rival->spread : 0;
@@ -186,7 +187,7 @@ static int rival_generate(void *model, size_t n, const void *const *input, float
 static gdl_clock *rival_clock(void *model) { return &((Rival *)model)->clock; }
 
 static const size_t rival_shape[] = {4, 4};
-static const gdl_port rival_image[] = {{"image", 2, rival_shape, FAKE_PIXELS, 0}};
+static const gdl_port rival_image[] = {{"image", 2, rival_shape, FAKE_PIXELS, 0, NULL}};
 static const gdl_function rival_functions[] = {{"generate", 0, 0, NULL, 1, rival_image, rival_generate}};
 static const gdl_report rival_reports[] = {{"discriminate.loss", 1}, {"discriminate.error", 0}, {"generate.loss", 1}};
 static const gdl_stage rival_stages[] = {

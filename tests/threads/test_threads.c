@@ -63,11 +63,11 @@ static void train(Trial *trial, void *instance, const gdl_stage *stage) {
     for (size_t i = 0; i < trial->steps; i++) {
         const size_t n = i == 1 && stage->batch > 2 ? stage->batch - 1 : stage->batch; /* one smaller batch */
         change_threads(trial, instance, i);
-        const int code = stage->step(instance, n, (const void *const *)inputs, reports);
+        const int code = stage->step(instance, n, NULL, (const void *const *)inputs, reports);
         add_bytes(&trial->digest, &code, sizeof code);
         add_bytes(&trial->digest, reports, stage->reports * sizeof *reports);
     }
-    stage->evaluate(instance, stage->batch, (const void *const *)inputs, reports);
+    stage->evaluate(instance, stage->batch, NULL, (const void *const *)inputs, reports);
     add_bytes(&trial->digest, reports, stage->reports * sizeof *reports);
     gdl_buffers_free(inputs, stage->inputs);
 }
@@ -79,7 +79,7 @@ static void call(Trial *trial, void *instance, const gdl_function *function, siz
     for (size_t i = 0; i < function->outputs; i++)
         memset(outputs[i] = buffers[i], 0, n * function->output[i].size * sizeof(float));
     change_threads(trial, instance, n);
-    function->run(instance, n, (const void *const *)inputs, outputs);
+    function->run(instance, n, NULL, (const void *const *)inputs, outputs);
     for (size_t i = 0; i < function->outputs; i++)
         add_bytes(&trial->digest, outputs[i], n * function->output[i].size * sizeof(float));
     gdl_buffers_free(inputs, function->inputs);

@@ -150,7 +150,7 @@ static bool run_steps(Trial *trial, const gdl_stage *stage, const float *losses,
     for (size_t step = 0; step < steps && good; step++) {
         float report[REPORTS];
         make_inputs(trial, stage, batch, step);
-        if (stage->step(trial->instance, batch, (const void *const *)trial->inputs, report) != GDL_OK)
+        if (stage->step(trial->instance, batch, NULL, (const void *const *)trial->inputs, report) != GDL_OK)
             return false;
         for (size_t k = 0; k < stage->reports && good; k++)
             if (stage->report[k].loss) {
@@ -207,7 +207,7 @@ static void check_function(Trial *trial, const gdl_function *function) {
         for (size_t i = 0; i < EXAMPLES * function->input[p].size; i++)
             trial->inputs[p][i] = value_input(function->input[p].name, i);
     if (expected) {
-        bool good = function->run(trial->instance, EXAMPLES, (const void *const *)trial->inputs, &output) == GDL_OK &&
+        bool good = function->run(trial->instance, EXAMPLES, NULL, (const void *const *)trial->inputs, &output) == GDL_OK &&
                     numbers == EXAMPLES * function->output->size;
         for (size_t i = 0; i < numbers && good; i++)
             good = near(trial, function->name, "value", i, output[i], expected[i], 2e-6 * (1 + fabs(expected[i])));

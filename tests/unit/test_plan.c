@@ -13,7 +13,7 @@ static int64_t units(const Module *module, const Poly *size) {
     for (int i = 0; i < size->count; i++) {
         int64_t factor = size->term[i].factor;
         for (int s = 1; s < MAX_SYMBOLS; s++)
-            for (int p = 0; p < size->term[i].power[s]; p++) factor *= module->bounds.items[s];
+            for (int p = 0; p < size->term[i].power[s]; p++) factor *= module->symbols.items[s].high;
         sum += factor;
     }
     return sum;
