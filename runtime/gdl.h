@@ -178,6 +178,12 @@ int gdl_profile_print(const gdl_model *model, const void *instance, FILE *to, gd
 /* The same as CSV: function, kernel, line, calls, seconds, flops, bytes. */
 int gdl_profile_write(const gdl_model *model, const void *instance, const char *path, gdl_error *error);
 
+/* ── size.c: sizes that are known only at run time ────────────────────────────────────────── */
+
+/* The sizes of a call, by index: those known (of gdl_data, for one), and the largest for those that are 0, or for all where `known` is
+ * NULL. `size` has room for GDL_MAX_SIZES. */
+void gdl_sizes_complete(const gdl_model *model, const size_t *known, size_t *size);
+
 /* ── random.c: counter-based random numbers ───────────────────────────────────────────────── */
 
 /* Philox4x32-10 (Salmon et al. 2011): four random words, a pure function of key and counter. */

@@ -25,8 +25,6 @@ const char *gdl_port_text(char *text, size_t room, const gdl_port *port);
 size_t gdl_extent_at(const gdl_extent *extent, const size_t *size);
 /* The ports as they are with these sizes: shapes without extents. NULL: no memory; free() it. */
 gdl_port *gdl_ports_at(const gdl_port *port, size_t count, const size_t *size);
-/* Sizes of a call: those known, and the largest for those that are 0. Room for GDL_MAX_SIZES. */
-void gdl_sizes_complete(const gdl_model *model, const size_t *known, size_t *size);
 /* data->size from the shapes of arrays, one for each port. Fails where one does not fit, or two disagree. */
 int gdl_sizes_find(gdl_data *data, const gdl_port *port, const gdl_array *const *array, gdl_error *error);
 

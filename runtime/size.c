@@ -58,7 +58,7 @@ gdl_port *gdl_ports_at(const gdl_port *port, size_t count, const size_t *size) {
 
 void gdl_sizes_complete(const gdl_model *model, const size_t *known, size_t *size) {
     for (size_t i = 0; i < model->sizes; i++)
-        size[i] = known[i] ? known[i] : model->size[i].high;
+        size[i] = known && known[i] ? known[i] : model->size[i].high;
 }
 
 /* ── From shapes to sizes ── */

@@ -353,14 +353,16 @@ static bool cut_axis(Elaborator *e, Scope *scope, const Slice *slice, Span span,
     const Dim taken = dim_can_add(start, stop) ? dim_add(stop, dim_scale(start, -1)) : dim_const(0);
     const Dim left = dim_add(size, dim_scale(stop, -1));
     if (dim_low(taken, &e->module->symbols) < 1 || dim_low(left, &e->module->symbols) < 0) {
-        const char *may = dim_high(taken, &e->module->symbols) < 1 ? "takes" : "may take";
+        const char *may = dim_is_const(taken) ? "takes" : "may take";
         fail(e, span, "this %s nothing from an axis of the size %s%s", may, size_text(e->arena, &e->module->symbols, size),
-             range_text(e, size));
+             range_text(e, dim_is_const(size) ? taken : size));
         return false;
     }
     if (!count_steps(taken, step, &cut->size[axis])) {
-        fail(e, span, "every %lldth of %s elements: how many that are is no multiple of a `dim`", (long long)step,
-             size_text(e->arena, &e->module->symbols, taken));
+        const char *name = e->module->symbols.items[taken.symbol].name;
+        fail(e, span, "a step of %lld through %s elements takes a number of them that is none of the sizes that `%s` makes; declare "
+             "the axis as %lld * %s",
+             (long long)step, size_text(e->arena, &e->module->symbols, taken), name, (long long)step, name);
         return false;
     }
     cut->start[axis] = start;

@@ -27,12 +27,14 @@ static Code number_code(Method *method, double value) {
     return (Code){arena_printf(method->arena, "-%s", text.bytes), LEVEL_NEGATE, FORM_NEGATIVE, text.bytes, true};
 }
 
-/* The batch is the one size that is known only when the method runs. */
+/* The batch and the `dim`s of the model are known only when the method runs. */
 const char *dim_text(Method *method, Dim dim) {
     if (dim_is_const(dim)) return arena_printf(method->arena, "%lld", (long long)dim.base);
-    method->batch = true;
-    const char *times = dim.scale == 1 ? "n" : arena_printf(method->arena, "%lld * n", (long long)dim.scale);
-    return dim.base ? arena_printf(method->arena, "%s + %lld", times, (long long)dim.base) : times;
+    method->sizes |= 1u << dim.symbol;
+    const char *size = method->size[dim.symbol];
+    const char *times = dim.scale == 1 ? size : arena_printf(method->arena, "%lld * %s", (long long)dim.scale, size);
+    if (dim.base == 0) return times;
+    return arena_printf(method->arena, dim.base > 0 ? "%s + %lld" : "%s - %lld", times, (long long)(dim.base > 0 ? dim.base : -dim.base));
 }
 
 static const char *dims_text(Method *method, const Dim *dims, int count) {

@@ -182,6 +182,28 @@ static void name_inputs(Method *method) {
     for (int i = 0; i < entry->inputs.count; i++) method->port[entry->inputs.items[i]->index] = new_name(method, entry->inputs.items[i]->name);
 }
 
+static void name_sizes(Method *method) {
+    const SymbolList *symbols = method->entry->symbols;
+    method->size[SYMBOL_BATCH] = "n";
+    for (int s = 1; symbols && s < symbols->count; s++) method->size[s] = new_name(method, symbols->items[s].name);
+}
+
+/* The size as the input's axis says it, "x.shape[1] - 1"; NULL where no input has it. */
+static const char *size_from_input(const Method *method, int symbol) {
+    for (int i = 0; i < method->entry->inputs.count; i++) {
+        const Port *port = method->entry->inputs.items[i];
+        for (int axis = 0; axis < port->shape.rank; axis++) {
+            const Dim dim = port->shape.dim[axis];
+            if (dim_is_const(dim) || dim.symbol != symbol) continue;
+            const char *length = arena_printf(method->arena, "%s.shape[%d]", method->port[port->index], axis);
+            if (dim.base) length = arena_printf(method->arena, dim.base > 0 ? "%s - %lld" : "%s + %lld", length, (long long)(dim.base > 0 ? dim.base : -dim.base));
+            if (dim.scale == 1) return length;
+            return arena_printf(method->arena, dim.base ? "(%s) // %lld" : "%s // %lld", length, (long long)dim.scale);
+        }
+    }
+    return NULL;
+}
+
 /* "x [n, 28, 28], label [n] -> loss, accuracy" */
 static void write_description(Text *to, const Method *method, const char *title) {
     const Entry *entry = method->entry;
@@ -205,9 +227,17 @@ static void write_head(Text *to, const Method *method, const char *name, const c
     text_add(to, "\n    def %s(self", name);
     for (int i = 0; i < entry->inputs.count; i++) text_add(to, ", %s", method->port[entry->inputs.items[i]->index]);
     if (entry->inputs.count == 0 && entry->kind != ENTRY_INIT) text_add(to, ", n");
+    for (int s = 1; s < MAX_SYMBOLS; s++)
+        if (method->sizes >> s & 1 && !size_from_input(method, s))
+            text_add(to, ", %s=%lld", method->size[s], (long long)entry->symbols->items[s].high);
     text_add(to, "%s%s):\n", method->step ? ", step=0" : "", method->epoch ? ", epoch=0" : "");
     write_description(to, method, title);
-    if (method->batch && entry->inputs.count) text_add(to, "        n = len(%s)\n", method->port[entry->inputs.items[0]->index]);
+    if (method->sizes & 1u << SYMBOL_BATCH && entry->inputs.count)
+        text_add(to, "        n = len(%s)\n", method->port[entry->inputs.items[0]->index]);
+    for (int s = 1; s < MAX_SYMBOLS; s++) {
+        const char *size = method->sizes >> s & 1 ? size_from_input(method, s) : NULL;
+        if (size) text_add(to, "        %s = %s\n", method->size[s], size);
+    }
     for (int i = 0; i < entry->inputs.count; i++) {
         const Port *port = entry->inputs.items[i];
         if (port->classes) text_add(to, "        %s = %s.to(self.zero)\n", method->port[port->index], method->port[port->index]);
@@ -216,6 +246,7 @@ static void write_head(Text *to, const Method *method, const char *name, const c
 
 bool method_write(Text *to, const Context *context, const Entry *entry, const char *name, const char *title) {
     Method method = {.arena = to->arena, .context = context, .entry = entry, .body = {.arena = to->arena}, .commented = {.file = -1}};
+    name_sizes(&method);
     name_inputs(&method);
     write_body(&method);
     write_head(to, &method, name, title);

@@ -49,7 +49,9 @@ typedef struct Method {
     LIST(const char *) names; /* taken by arguments and variables */
     Text body;
     Span commented;          /* the line of the model that the last comment shows */
-    bool batch, step, epoch, conv; /* what the body uses */
+    bool step, epoch, conv;  /* what the body uses */
+    uint32_t sizes;          /* likewise: a bit for each symbol */
+    const char *size[MAX_SYMBOLS]; /* their names */
 } Method;
 
 /* expression.c */

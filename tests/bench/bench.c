@@ -32,6 +32,7 @@ typedef struct Subject {
     void *model;
     const void **input;      /* BATCHES sets of stage->inputs pointers */
     float *report;
+    size_t size[GDL_MAX_SIZES]; /* those of the run, at their largest */
     int turn;
 } Subject;
 
@@ -76,6 +77,7 @@ static Subject subject_create(const gdl_model *model, const gdl_stage *stage) {
         const gdl_port *port = &stage->input[i % stage->inputs];
         s.input[i] = make_input(port, stage->batches * stage->batch * port->size, &seed);
     }
+    gdl_sizes_complete(model, NULL, s.size);
     stage->begin(s.model);
     model->clock(s.model)->lr_scale = 1e-3f; /* the inputs are noise: learn slowly, so that nothing overflows */
     return s;
@@ -91,7 +93,7 @@ static void subject_free(const gdl_model *model, Subject *s) {
 static void step(Subject *s) {
     const void **input = s->input + (size_t)s->turn * s->stage->inputs;
     s->turn = (s->turn + 1) % BATCHES;
-    int result = s->stage->step(s->model, s->stage->batch, NULL, input, s->report);
+    int result = s->stage->step(s->model, s->stage->batch, s->size, input, s->report);
     if (result == GDL_OK) return;
     fprintf(stderr, "bench: %s: a step returned %d\n", s->stage->name, result);
     exit(1);

@@ -17,7 +17,7 @@ import sys
 import numpy as np
 import torch
 
-SEED, EXAMPLES, STEPS = 11, 12, 2
+SEED, EXAMPLES, STEPS, LENGTH = 11, 12, 2, 5 # the run-time sizes are near LENGTH, within their bounds
 size_t, text, pointer = ctypes.c_size_t, ctypes.c_char_p, ctypes.POINTER
 
 
@@ -37,12 +37,31 @@ class Tensor(Struct):
                 ("size", size_t), ("offset", size_t)]
 
 
+class Size(Struct):
+    _fields_ = [("name", text), ("index", size_t), ("low", size_t), ("high", size_t)]
+
+
+class Extent(Struct):
+    _fields_ = [("size", pointer(Size)), ("scale", ctypes.c_long), ("base", ctypes.c_long)]
+
+
 class Port(Struct):
-    _fields_ = [("name", text), ("rank", size_t), ("shape", pointer(size_t)), ("size", size_t), ("classes", size_t)]
+    _fields_ = [("name", text), ("rank", size_t), ("shape", pointer(size_t)), ("size", size_t), ("classes", size_t),
+                ("extent", pointer(Extent))]
+
+    def sizes(self):
+        """Indices of the run-time sizes in its shape."""
+        return {e.size.contents.index for e in self.extent[: self.rank] if e.size} if self.extent else set()
+
+    def dims(self, sizes):
+        """The shape of one example, with these run-time sizes."""
+        if not self.extent:
+            return self.shape[: self.rank]
+        return [e.base + (e.scale * sizes[e.size.contents.index] if e.size else 0) for e in self.extent[: self.rank]]
 
 
-Run = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, size_t, pointer(ctypes.c_void_p), pointer(ctypes.c_void_p))
-Reported = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, size_t, pointer(ctypes.c_void_p), pointer(ctypes.c_float))
+Run = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, size_t, pointer(size_t), pointer(ctypes.c_void_p), pointer(ctypes.c_void_p))
+Reported = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, size_t, pointer(size_t), pointer(ctypes.c_void_p), pointer(ctypes.c_float))
 
 
 class Function(Struct):
@@ -62,7 +81,7 @@ class Stage(Struct):
 
 class Description(Struct):
     _fields_ = [("name", text), ("source", text), ("version", text), ("batch", size_t), ("tensors", size_t), ("tensor", pointer(Tensor)),
-                ("functions", size_t), ("function", pointer(Function)), ("stages", size_t), ("stage", pointer(Stage)),
+                ("sizes", size_t), ("size", pointer(Size)), ("functions", size_t), ("function", pointer(Function)), ("stages", size_t), ("stage", pointer(Stage)),
                 ("memory", ctypes.CFUNCTYPE(size_t, size_t)), ("init", ctypes.c_void_p),
                 ("clock", ctypes.CFUNCTYPE(pointer(Clock), ctypes.c_void_p))]
 
@@ -161,6 +180,8 @@ class Model:
         with open(f"{folder}/{name}.graph") as graph:
             self.updated = iter(updated_parameters(graph))
         self.random = np.random.default_rng(data)
+        self.sizes = [min(max(s.low, LENGTH + s.index), s.high) for s in self.description.list("size", "sizes")]
+        self.sizes_for_c = (size_t * max(1, len(self.sizes)))(*self.sizes)
         self.passed, self.failures = 0, []
 
     def function(self, name, result=ctypes.c_int):
@@ -189,8 +210,8 @@ class Model:
 
     def draw(self, ports, count):
         """Examples of each port, as the C takes them."""
-        return [self.random.integers(0, p.classes, (count, *p.shape[: p.rank])).astype(np.int32) if p.classes
-                else self.random.random((count, *p.shape[: p.rank]), dtype=np.float32) for p in ports]
+        return [self.random.integers(0, p.classes, (count, *p.dims(self.sizes))).astype(np.int32) if p.classes
+                else self.random.random((count, *p.dims(self.sizes)), dtype=np.float32) for p in ports]
 
     @staticmethod
     def for_c(arrays):
@@ -210,14 +231,14 @@ class Model:
             report = (ctypes.c_float * stage.reports)()
             for _ in range(STEPS):
                 arrays = self.draw(stage.list("input", "inputs"), EXAMPLES * stage.batches)
-                assert stage.step(self.memory, EXAMPLES, self.for_c(arrays), report) == 0
+                assert stage.step(self.memory, EXAMPLES, self.sizes_for_c, self.for_c(arrays), report) == 0
         self.to_torch()
 
     def check_function(self, function):
         arrays = self.draw(function.list("input", "inputs"), EXAMPLES)
-        outputs = [np.zeros((EXAMPLES, *p.shape[: p.rank]), dtype=np.float32) for p in function.list("output", "outputs")]
+        outputs = [np.zeros((EXAMPLES, *p.dims(self.sizes)), dtype=np.float32) for p in function.list("output", "outputs")]
         self.torch.tick = self.clock.draw
-        assert function.run(self.memory, EXAMPLES, self.for_c(arrays), self.for_c(outputs)) == 0
+        assert function.run(self.memory, EXAMPLES, self.sizes_for_c, self.for_c(arrays), self.for_c(outputs)) == 0
         name = function.name.decode()
         expected = self.call_torch(f"{'net' if function.net else 'export'}_{name}", arrays)
         for found, value in zip(outputs, expected if isinstance(expected, tuple) else (expected,)):
@@ -227,7 +248,7 @@ class Model:
         arrays = self.draw(stage.list("input", "inputs"), EXAMPLES)
         report = (ctypes.c_float * stage.reports)()
         self.torch.tick = self.clock.draw
-        assert stage.evaluate(self.memory, EXAMPLES, self.for_c(arrays), report) == 0
+        assert stage.evaluate(self.memory, EXAMPLES, self.sizes_for_c, self.for_c(arrays), report) == 0
         expected = self.call_torch(f"evaluate_{stage.name.decode()}", arrays)
         for r, found in zip(stage.list("report", "reports"), report):
             self.check(f"evaluation of {r.name.decode()}", found, expected[r.name.decode()])
@@ -241,12 +262,20 @@ class Model:
         return [f"{name}_{phase}" for phase in dict.fromkeys(reports)]
 
     def call_torch(self, name, arrays):
-        """The method with the inputs, or with the number of examples where it has none, and with the times it asks for."""
+        """The method with the inputs, or with the number of examples where it has none, and with the times and sizes it asks for."""
         method = getattr(self.torch, name)
         arguments = method.__code__.co_varnames[1: method.__code__.co_argcount]
         times = {time: float(getattr(self.clock, time)) for time in arguments if time in ("step", "epoch")}
+        for size, value in zip(self.description.list("size", "sizes"), self.sizes):
+            if size.name.decode() in arguments:
+                times[size.name.decode()] = value
         values = [torch.from_numpy(a if a.dtype == np.int32 else a.astype(float)) for a in arrays]
         return method(*(values if values else [EXAMPLES]), **times)
+
+    def sizes_of(self, stage):
+        """The run-time sizes that the functions of a stage take: those of its inputs."""
+        indices = set().union(*[p.sizes() for p in stage.list("input", "inputs")])
+        return [size_t(self.sizes[i]) for i in sorted(indices)]
 
     def check_phase(self, stage, phase):
         call = f"{self.name}_{phase}"
@@ -258,11 +287,11 @@ class Model:
 
         report = (ctypes.c_float * len(expected))()
         pointers = [ctypes.c_void_p(a.ctypes.data) for a in arrays]
-        assert self.function(f"{call}_backward")(ctypes.c_void_p(self.memory), size_t(EXAMPLES), *pointers, report) == 0
+        assert self.function(f"{call}_backward")(ctypes.c_void_p(self.memory), size_t(EXAMPLES), *self.sizes_of(stage), *pointers, report) == 0
         for found, (name, value) in zip(report, expected.items()):
             self.check(f"{call}: {name}", found, value)
         self.check_gradients(call)
-        self.check_states(call)
+        self.check_states(call, self.sizes_of(stage))
 
     def check_gradients(self, call):
         assigned = next(self.updated)
@@ -275,9 +304,9 @@ class Model:
             self.check(f"{call}: gradient of {name}", at[first: first + gradient.numel()], gradient, slack)
             first += gradient.numel()
 
-    def check_states(self, call):
+    def check_states(self, call, sizes):
         before = {name: self.value(name).copy() for name, t in self.tensors.items() if t.role == 1 and ".average/" not in name}
-        self.function(f"{call}_update", None)(ctypes.c_void_p(self.memory), size_t(EXAMPLES))
+        self.function(f"{call}_update", None)(ctypes.c_void_p(self.memory), size_t(EXAMPLES), *sizes)
         for name, value in before.items():
             if (value != self.value(name)).any():
                 self.check(f"{call}: state {name}", self.value(name), self.torch[name])

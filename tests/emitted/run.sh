@@ -112,8 +112,18 @@ for name in one two; do "$B/gdlc" "$here/small.gdl" -o "$scratch/$name.c"; done
 holds "two models compile" $CC $warnings $includes -I"$scratch" -o "$scratch/both" "$here/programs/two.c" "$scratch/one.c" "$scratch/two.c" $blas -lm
 counts "two models" "$scratch/both"
 
+# One emitted function for sequences of every length, in both kinds of code.
+for name in lengths lengths_alone; do
+    case $name in *_alone) options="--standalone --blas=none" flags=-DSTANDALONE ;; *) options= flags=$includes ;; esac
+    mkdir "$scratch/$name"
+    holds "gdlc $options lengths.gdl" "$B/gdlc" $options "$here/lengths.gdl" -o "$scratch/$name/lengths.c"
+    holds "$name compiles" $CC $warnings -O2 $flags -I"$scratch/$name" -o "$scratch/$name/use" "$here/programs/lengths.c" \
+        "$scratch/$name/lengths.c" $blas -lm
+    counts "$name" "$scratch/$name/use"
+done
+
 # All models, and names that C uses itself: no warning from the second compiler (reference/run.sh tries the first), and headers that C++ reads.
-for model in models/*.gdl "$here/names.gdl"; do
+for model in models/*.gdl "$here/names.gdl" "$here/lengths.gdl"; do
     name=$(basename "$model" .gdl)
     holds "gdlc $model" "$B/gdlc" "$model" -o "$scratch/$name.c"
     if command -v clang > "$scratch/log"; then holds "clang, $model" clang $warnings $includes -fsyntax-only "$scratch/$name.c"; fi

@@ -198,19 +198,25 @@ static void compare_all(Session *s) {
         compare_stage(s, i);
 }
 
-/* Each size in turn, within the bounds of each symbol; once where there are none. */
-static void compare_sizes(Session *s) {
-    static const int64_t sizes[] = {7, 1, 28, 64};
-    Comparison *c = s->comparison;
+/* Gives each size its k-th value within its bounds; false where they are those that they had. */
+static bool change_sizes(Comparison *c, size_t k) {
+    static const int64_t sizes[] = {1, 7, 28, 64};
     const SymbolList *symbols = &c->module->symbols;
-    for (size_t k = 0; k < (symbols->count > 1 ? sizeof sizes / sizeof *sizes : 1); k++) {
-        for (int i = 1; i < symbols->count; i++) {
-            const Symbol *symbol = &symbols->items[i];
-            const int64_t size = sizes[(k + (size_t)i - 1) % (sizeof sizes / sizeof *sizes)];
-            c->symbols[i] = size < symbol->low ? symbol->low : size > symbol->high ? symbol->high : size;
-        }
-        compare_all(s);
+    bool changed = false;
+    for (int i = 1; i < symbols->count; i++) {
+        const Symbol *symbol = &symbols->items[i];
+        int64_t size = sizes[(k + (size_t)i - 1) % (sizeof sizes / sizeof *sizes)];
+        size = size < symbol->low ? symbol->low : size > symbol->high ? symbol->high : size;
+        changed = changed || size != c->symbols[i];
+        c->symbols[i] = size;
     }
+    return changed;
+}
+
+static void compare_sizes(Session *s) {
+    for (size_t k = 0; k < 4; k++)
+        if (change_sizes(s->comparison, k) || k == 0)
+            compare_all(s);
 }
 
 void compare_model(Comparison *c) {

@@ -39,9 +39,15 @@ Node *any_node(Maker *m) {
     return choose(m, 2) ? m->node[a > b ? a : b] : m->node[m->leaves - 1 - choose(m, m->leaves) * choose(m, m->leaves) / m->leaves];
 }
 
+Dim random_time(int64_t base) { return (Dim){.base = base, .scale = 1, .symbol = RANDOM_TIME}; }
+
+static const int64_t largest[MAX_SYMBOLS] = {[SYMBOL_BATCH] = RANDOM_CAPACITY, [RANDOM_TIME] = LONGEST};
+
+static bool is_batch(Dim d) { return !dim_is_const(d) && d.symbol == SYMBOL_BATCH; }
+
 bool has_batch(const Node *node) {
     for (int i = 0; i < node->shape.rank; i++)
-        if (!dim_is_const(node->shape.dim[i]))
+        if (is_batch(node->shape.dim[i]))
             return true;
     return false;
 }
@@ -65,8 +71,7 @@ static int one_axis(Maker *m, uint32_t of) {
 }
 
 bool small(const Shape *shape) {
-    const int64_t symbols[8] = {RANDOM_CAPACITY};
-    return shape->rank <= LARGEST_RANK && shape_size(shape, symbols) <= LARGEST_SIZE * RANDOM_CAPACITY;
+    return shape->rank <= LARGEST_RANK && shape_size(shape, largest) <= LARGEST_SIZE * RANDOM_CAPACITY;
 }
 
 /* ── Values that fit ──────────────────────────────────────────────────────────────────────── */
@@ -80,7 +85,7 @@ Node *tamed(Maker *m, Node *x, double limit) {
 }
 
 static Node *leaf(Maker *m, const Shape *shape) {
-    bool iota = shape->rank > 0 && !(m->per_example && !dim_is_const(shape->dim[0])) && choose(m, 3) == 0;
+    bool iota = shape->rank > 0 && !(m->per_example && is_batch(shape->dim[0])) && choose(m, 3) == 0;
     if (iota)
         return keep(m, graph_iota(m->graph, shape, choose(m, shape->rank)), 60);
     if (choose(m, 2))
@@ -166,9 +171,8 @@ static void add_reduction(Maker *m, Op op) {
     uint32_t axes = free_axes(m, x);
     if (!axes)
         return;
-    const int64_t symbols[8] = {RANDOM_CAPACITY};
     if (op == OP_SUM)
-        keep(m, graph_sum(m->graph, x, some_axes(m, axes)), size_of(m, x) * (double)shape_size(&x->shape, symbols));
+        keep(m, graph_sum(m->graph, x, some_axes(m, axes)), size_of(m, x) * (double)shape_size(&x->shape, largest));
     else if (op == OP_MAX)
         keep(m, graph_max(m->graph, x, some_axes(m, axes)), size_of(m, x));
     else
@@ -227,12 +231,12 @@ static void add_expand(Maker *m) {
     int axis = batch ? 0 : m->per_example && has_batch(x) ? 1 + choose(m, to.rank) : choose(m, to.rank + 1);
     for (int i = to.rank++; i > axis; i--)
         to.dim[i] = to.dim[i - 1];
-    to.dim[axis] = batch ? dim_batch(1) : dim_const(1 + choose(m, 3));
+    to.dim[axis] = batch ? dim_batch(1) : choose(m, 5) ? dim_const(1 + choose(m, 3)) : random_time(0);
     if (small(&to))
         keep(m, graph_expand(m->graph, x, &to, UINT32_C(1) << axis), size_of(m, x));
 }
 
-/* A part of a constant axis, or the second half of an axis of two batches. */
+/* A part of a constant axis, all but one end of a run-time one, or the second half of an axis of two batches. */
 static void slice_axis(Maker *m, Dim *start, Dim *size, int64_t *step) {
     if (dim_is_const(*size)) {
         int length = (int)size->base;
@@ -240,6 +244,11 @@ static void slice_axis(Maker *m, Dim *start, Dim *size, int64_t *step) {
         *start = dim_const(from);
         *step = steps;
         *size = dim_const(1 + choose(m, (length - from + steps - 1) / steps));
+    } else if (!is_batch(*size)) {
+        if (size->base + size->scale * SHORTEST < 2)
+            return;
+        *start = dim_const(choose(m, 2));
+        *size = dim_add(*size, dim_const(-1));
     } else if (size->scale == 2 && size->base >= 0) {
         *start = *size = dim_batch(1);
     }
@@ -268,7 +277,7 @@ static void add_pad(Maker *m) {
     for (int i = 0; i < to.rank; i++) {
         bool wider = axes >> i & 1 && choose(m, 2);
         low[i] = dim_const(wider ? choose(m, 3) : 0);
-        high[i] = wider && !dim_is_const(to.dim[i]) && to.dim[i].symbol == SYMBOL_BATCH ? dim_batch(choose(m, 2))
+        high[i] = wider && is_batch(to.dim[i]) ? dim_batch(choose(m, 2))
                                                                                         : dim_const(wider ? choose(m, 3) : 0);
         to.dim[i] = dim_add(dim_add(low[i], to.dim[i]), high[i]);
     }
@@ -303,7 +312,7 @@ static DotAxes pair_axes(Maker *m, const Node *a, const Node *b) {
     uint32_t used = 0;
     for (int i = 0; i < a->shape.rank; i++)
         for (int j = 0; j < b->shape.rank; j++) {
-            bool examples = m->per_example && !dim_is_const(a->shape.dim[i]);
+            bool examples = m->per_example && is_batch(a->shape.dim[i]);
             bool batch = examples || (axes.contract == 0 && choose(m, 3) == 0 && !(m->per_example && has_batch(a)));
             if (used >> j & 1 || !dim_equal(a->shape.dim[i], b->shape.dim[j]) || (!examples && choose(m, 4) == 0))
                 continue;
@@ -329,8 +338,7 @@ static void add_dot(Maker *m) {
     if (a->shape.rank + b->shape.rank - axes.batch - 2 * axes.contract > LARGEST_RANK)
         return;
     Node *product = graph_dot(m->graph, a, b, &axes);
-    const int64_t symbols[8] = {RANDOM_CAPACITY};
-    double terms = (double)shape_size(&a->shape, symbols);
+    double terms = (double)shape_size(&a->shape, largest);
     if (small(&product->shape))
         keep(m, product, size_of(m, a) * size_of(m, b) * terms);
 }
@@ -397,8 +405,7 @@ static void add_scatter_add(Maker *m) {
     for (int i = outer; i < rows.rank; i++)
         rows.dim[i] = (Dim){0};
     rows.rank = outer;
-    const int64_t symbols[8] = {RANDOM_CAPACITY};
-    double count = (double)shape_size(&rows, symbols);
+    double count = (double)shape_size(&rows, largest);
     Node *index = indices(m, &rows);
     Node *sums = graph_scatter_add(m->graph, index, updates, dim_const(1 + choose(m, 4)));
     if (small(&sums->shape))

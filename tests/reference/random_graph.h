@@ -6,6 +6,10 @@
 
 enum { RANDOM_CAPACITY = 5, POOL = 80, LARGEST_RANK = 4 };
 
+/* The size of some axes is known only at run time: a symbol, with its bounds. */
+enum { RANDOM_TIME = 1, SHORTEST = 2, LONGEST = 6 };
+Dim random_time(int64_t base);  /* time + base */
+
 typedef struct Maker {
     Graph *graph;
     uint64_t random;

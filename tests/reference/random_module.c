@@ -13,7 +13,7 @@ static Port *add_port(Arena *arena, Maker *m, Entry *entry, int rank) {
     if (rank == 0 && choose(m, 2))
         port->classes = 4;
     while (port->shape.rank <= rank)
-        port->shape.dim[port->shape.rank++] = dim_const(1 + choose(m, 4));
+        port->shape.dim[port->shape.rank++] = choose(m, 4) ? dim_const(1 + choose(m, 4)) : random_time(choose(m, 2));
     LIST_PUSH(arena, &entry->inputs, port);
     return port;
 }
@@ -23,6 +23,7 @@ static void add_leaves(Maker *m, const Module *module, const Entry *entry) {
     keep(m, graph_clock(m->graph, CLOCK_STEP), 10);
     if (!m->per_example)
         keep(m, graph_size(m->graph, dim_batch(1)), RANDOM_CAPACITY);
+    keep(m, graph_size(m->graph, random_time(0)), LONGEST);
     for (int i = 0; i < TENSORS; i++)
         keep(m, graph_tensor(m->graph, module->tensors.items[i]), 3);
     for (int i = 0; i < entry->inputs.count; i++)
@@ -34,7 +35,7 @@ static void add_leaves(Maker *m, const Module *module, const Entry *entry) {
 static Node *as_output(Maker *m, Node *x) {
     uint32_t summed = 0;
     for (int i = 0; i < x->shape.rank; i++)
-        if (!dim_is_const(x->shape.dim[i]) && !(i == 0 && dim_equal(x->shape.dim[i], dim_batch(1))))
+        if (!dim_is_const(x->shape.dim[i]) && x->shape.dim[i].symbol == SYMBOL_BATCH && !(i == 0 && dim_equal(x->shape.dim[i], dim_batch(1))))
             summed |= UINT32_C(1) << i;
     x = graph_sum(m->graph, x, summed);
     if (x->shape.rank && dim_equal(x->shape.dim[0], dim_batch(1)))
@@ -63,7 +64,8 @@ static Entry *random_function(Arena *arena, const Module *module, uint64_t seed,
     Maker m;
     maker_begin(&m, arena, seed, number % 2);
     Entry *entry = NEW(arena, Entry);
-    *entry = (Entry){.kind = ENTRY_FUNCTION, .name = arena_printf(arena, "f%d", number), .graph = m.graph};
+    *entry = (Entry){.kind = ENTRY_FUNCTION, .name = arena_printf(arena, "f%d", number), .graph = m.graph,
+                     .symbols = &module->symbols};
     entry->crosses_batch = !m.per_example;
     for (int i = 0, inputs = 1 + choose(&m, 3); i < inputs; i++)
         add_port(arena, &m, entry, choose(&m, 4));
@@ -109,9 +111,9 @@ static void add_update(Arena *arena, Graph *g, Entry *entry, Tensor *weight, Ten
     LIST_PUSH(arena, &entry->gradients, gradient);
 }
 
-static Entry *random_entry(Arena *arena, EntryKind kind, const Stage *stage, Graph *graph) {
+static Entry *random_entry(Arena *arena, const Module *module, EntryKind kind, const Stage *stage, Graph *graph) {
     Entry *entry = NEW(arena, Entry);
-    *entry = (Entry){.kind = kind, .name = stage->name, .graph = graph, .crosses_batch = true};
+    *entry = (Entry){.kind = kind, .name = stage->name, .graph = graph, .crosses_batch = true, .symbols = &module->symbols};
     for (int i = 0; i < stage->inputs.count; i++)
         LIST_PUSH(arena, &entry->inputs, stage->inputs.items[i]);
     return entry;
@@ -124,7 +126,7 @@ static void add_loss_root(Arena *arena, Entry *entry, Node *loss) {
 static Entry *random_phase(Arena *arena, const Module *module, const Stage *stage, uint64_t seed, Tensor *const *momenta) {
     Maker m;
     maker_begin(&m, arena, seed, false);
-    Entry *entry = random_entry(arena, ENTRY_PHASE, stage, m.graph);
+    Entry *entry = random_entry(arena, module, ENTRY_PHASE, stage, m.graph);
     Node *loss = random_loss(&m, module, entry), *weights[TENSORS], *gradients[TENSORS];
     add_loss_root(arena, entry, loss);
     for (int i = 0; i < TENSORS; i++)
@@ -138,7 +140,7 @@ static Entry *random_phase(Arena *arena, const Module *module, const Stage *stag
 static Entry *random_evaluate(Arena *arena, const Module *module, const Stage *stage, uint64_t seed) {
     Maker m;
     maker_begin(&m, arena, seed, false);
-    Entry *entry = random_entry(arena, ENTRY_EVALUATE, stage, m.graph);
+    Entry *entry = random_entry(arena, module, ENTRY_EVALUATE, stage, m.graph);
     add_loss_root(arena, entry, random_loss(&m, module, entry));
     return entry;
 }
@@ -174,7 +176,7 @@ static Stage *random_stage(Arena *arena, Module *module, uint64_t seed, int numb
 
 static Entry *random_init(Arena *arena, const Module *module) {
     Entry *entry = NEW(arena, Entry);
-    *entry = (Entry){.kind = ENTRY_INIT, .name = "init", .graph = graph_create(arena)};
+    *entry = (Entry){.kind = ENTRY_INIT, .name = "init", .graph = graph_create(arena), .symbols = &module->symbols};
     for (int i = 0; i < module->tensors.count; i++) {
         Tensor *tensor = module->tensors.items[i];
         Node *draw = graph_rand(entry->graph, &tensor->shape, tensor->shape.rank > 1 ? DRAW_ORTHOGONAL : DRAW_NORMAL, i);
@@ -191,6 +193,7 @@ Module *random_module(Arena *arena, const char *name, uint64_t seed, int functio
     Module *module = NEW(arena, Module);
     module->name = name;
     LIST_PUSH(arena, &module->symbols, ((Symbol){.name = "n", .variable = "n", .low = 1, .high = RANDOM_CAPACITY}));
+    LIST_PUSH(arena, &module->symbols, ((Symbol){.name = "time", .variable = "time", .low = SHORTEST, .high = LONGEST}));
     for (int i = 0; i < TENSORS; i++) {
         Shape shape = {.rank = i};
         for (int k = 0; k < i; k++)

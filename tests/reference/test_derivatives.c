@@ -28,7 +28,7 @@ static double *random_data(Arena *arena, const Shape *shape, const int64_t *symb
 }
 
 static void choose_point(Point *point, const Module *module, const Entry *phase, unsigned seed) {
-    point->values = (Values){.symbols = {3}, .step = 2, .lr_scale = 1, .seed = seed, .tick = 5};
+    point->values = (Values){.symbols = {3, 4}, .step = 2, .lr_scale = 1, .seed = seed, .tick = 5};
     for (int i = 0; i < phase->inputs.count; i++)
         point->inputs[i] = random_data(point->arena, &phase->inputs.items[i]->shape, point->values.symbols, &seed);
     for (int i = 0; i < module->tensors.count; i++)

@@ -26,7 +26,7 @@ static double *random_data(Arena *arena, const Shape *shape, const int64_t *symb
 }
 
 static void prepare(Run *run, const Module *module, const Entry *entry, unsigned seed) {
-    run->values = (Values){.symbols = {3}, .step = 2, .lr_scale = 1, .seed = seed, .tick = 5};
+    run->values = (Values){.symbols = {3, 4}, .step = 2, .lr_scale = 1, .seed = seed, .tick = 5};
     for (int i = 0; i < entry->inputs.count; i++) {
         const Port *port = entry->inputs.items[i];
         run->inputs[i] = random_data(run->arena, &port->shape, run->values.symbols, port->classes > 0, &seed);

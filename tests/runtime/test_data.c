@@ -48,6 +48,49 @@ Test(data, gathers_and_converts) {
     gdl_data_free(&data);
 }
 
+/* ── Sizes that are known only at run time ── */
+
+static const gdl_size lengths[] = {{"time", 0, 2, 9}};
+static const size_t largest_x[] = {9, 2}, largest_y[] = {19};
+static const gdl_extent extent_x[] = {{&lengths[0], 1, 0}, {NULL, 0, 2}}, extent_y[] = {{&lengths[0], 2, 1}};
+static const gdl_port sequences[] = {{"x", 2, largest_x, 18, 0, extent_x}, {"y", 1, largest_y, 19, 0, extent_y}};
+static uint8_t steps[200];
+static char path_steps[] = "steps.npy";
+
+static gdl_array step_array(size_t rank, size_t time, size_t width) {
+    return (gdl_array){path_steps, GDL_U8, rank, {4, time, width}, rank == 3 ? 4 * time * width : 4 * time, steps};
+}
+
+static void expect_sequence_refused(gdl_array x, gdl_array y, const char *phrase) {
+    gdl_data data;
+    gdl_error error = {""};
+    const gdl_array *arrays[] = {&x, &y};
+    cr_expect_eq(gdl_data_bind(&data, sequences, 2, arrays, &error), GDL_FAILED);
+    cr_expect_not_null(strstr(error.text, phrase), "expected '%s' in: %s", phrase, error.text);
+}
+
+Test(data, sizes_follow_from_the_arrays) {
+    gdl_data data;
+    gdl_error error = {""};
+    gdl_array x = step_array(3, 5, 2), y = step_array(2, 11, 1);
+    const gdl_array *arrays[] = {&x, &y};
+    cr_assert_eq(gdl_data_bind(&data, sequences, 2, arrays, &error), 0, "%s", error.text);
+    cr_expect_eq(data.size[0], 5);
+    cr_expect_eq(data.port[0].size, 10);
+    cr_expect_eq(data.port[0].shape[0], 5);
+    cr_expect_eq(data.port[1].size, 11);
+    gdl_data_free(&data);
+}
+
+Test(data, sizes_must_fit) {
+    expect_sequence_refused(step_array(3, 5, 2), step_array(2, 9, 1), "time is 4 for input y, but 5 for an input before it");
+    expect_sequence_refused(step_array(3, 5, 2), step_array(2, 10, 1), "input y expects examples of shape [2 * time + 1], time from 2 to 9");
+    expect_sequence_refused(step_array(3, 10, 2), step_array(2, 21, 1), "input x expects examples of shape [time, 2], time from 2 to 9");
+    expect_sequence_refused(step_array(3, 1, 2), step_array(2, 3, 1), "but the file holds 4 examples of shape [1, 2]");
+    expect_sequence_refused(step_array(3, 5, 3), step_array(2, 11, 1), "but the file holds 4 examples of shape [5, 3]");
+    expect_sequence_refused(step_array(2, 10, 1), step_array(2, 11, 1), "but the file holds 4 examples of shape [10]");
+}
+
 Test(data, every_byte_is_divided_exactly) {
     uint8_t bytes[256];
     float unit[256];

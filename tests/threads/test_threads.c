@@ -59,27 +59,31 @@ static void change_threads(const Trial *trial, void *instance, size_t turn) {
 static void train(Trial *trial, void *instance, const gdl_stage *stage) {
     float reports[64] = {0};
     void **inputs = make_inputs(stage->input, stage->inputs, stage->batches * stage->batch);
+    size_t size[GDL_MAX_SIZES];
+    gdl_sizes_complete(trial->model, NULL, size);
     stage->begin(instance);
     for (size_t i = 0; i < trial->steps; i++) {
         const size_t n = i == 1 && stage->batch > 2 ? stage->batch - 1 : stage->batch; /* one smaller batch */
         change_threads(trial, instance, i);
-        const int code = stage->step(instance, n, NULL, (const void *const *)inputs, reports);
+        const int code = stage->step(instance, n, size, (const void *const *)inputs, reports);
         add_bytes(&trial->digest, &code, sizeof code);
         add_bytes(&trial->digest, reports, stage->reports * sizeof *reports);
     }
-    stage->evaluate(instance, stage->batch, NULL, (const void *const *)inputs, reports);
+    stage->evaluate(instance, stage->batch, size, (const void *const *)inputs, reports);
     add_bytes(&trial->digest, reports, stage->reports * sizeof *reports);
     gdl_buffers_free(inputs, stage->inputs);
 }
 
 static void call(Trial *trial, void *instance, const gdl_function *function, size_t n) {
     float *outputs[64];
+    size_t size[GDL_MAX_SIZES];
+    gdl_sizes_complete(trial->model, NULL, size);
     void **inputs = make_inputs(function->input, function->inputs, n);
     void **buffers = gdl_buffers_create(function->output, function->outputs, n);
     for (size_t i = 0; i < function->outputs; i++)
         memset(outputs[i] = buffers[i], 0, n * function->output[i].size * sizeof(float));
     change_threads(trial, instance, n);
-    function->run(instance, n, NULL, (const void *const *)inputs, outputs);
+    function->run(instance, n, size, (const void *const *)inputs, outputs);
     for (size_t i = 0; i < function->outputs; i++)
         add_bytes(&trial->digest, outputs[i], n * function->output[i].size * sizeof(float));
     gdl_buffers_free(inputs, function->inputs);

@@ -5,7 +5,7 @@ cd "$(dirname "$0")/../.." || exit 1
 B=${B:-build}
 case $B in /*) ;; *) B=$PWD/$B ;; esac
 mnist=$PWD/../shared/data/mnist/train-images-idx3-ubyte.gz
-models=$PWD/models
+models=$PWD/models tests=$PWD/tests
 temporary=$(mktemp -d) || exit 1
 trap 'rm -rf "$temporary"' EXIT
 cd "$temporary" || exit 1
@@ -162,6 +162,35 @@ check "gdlc builds gan_replay" "$B/gdlc" "$models/gan_replay.gdl" -o gan_replay
 check "it trains" ./gan_replay train --data "$data" --epochs 3 --save whole.safetensors
 check "kill -9 and --resume" train_with_kills ./gan_replay train --data "$data" --epochs 3 --save-every 40
 check "give the checkpoint of an undisturbed run, with what it replays" cmp whole.safetensors killed.safetensors
+
+# Sequences: an IDX file of bytes for each number of steps; masks of ones.
+sequences() {
+    length=$(printf '\\%03o' "$1")
+    printf "\\000\\000\\010\\003\\000\\000\\000\\100\\000\\000\\000$length\\000\\000\\000\\004" > "x$1.idx"
+    yes 'sequences of steps' | head -c $((64 * $1 * 4)) >> "x$1.idx"
+    printf "\\000\\000\\010\\002\\000\\000\\000\\100\\000\\000\\000$length" > "mask$1.idx"
+    tr '\000' '\377' < /dev/zero | head -c $((64 * $1)) >> "mask$1.idx"
+}
+# shape FILE.npy SHAPE
+shape() { head -c 128 "$1" | grep -q "'shape': ($2)"; }
+
+for steps in 5 7 65; do sequences $steps; done
+check "gdlc builds lengths" "$B/gdlc" "$tests/emitted/lengths.gdl" -o lengths
+check "it trains, and validates on shorter sequences" ./lengths train --data x=x7.idx --data mask=mask7.idx --valid x=x5.idx --valid mask=mask5.idx \
+    --save lengths.safetensors
+check "a net of sequences" ./lengths run steps --load lengths.safetensors --data x5.idx --out steps.npy
+check "gives sequences" shape steps.npy '64, 5, 4, '
+check "a picture of them" ./lengths run steps --load lengths.safetensors --data x7.idx --out steps.png
+check "inspect" ./lengths inspect steps --load lengths.safetensors --data x7.idx
+check "a size that no data say" ./lengths run noise --load lengths.safetensors --size time=9 --count 2 --out noise.npy
+check "is as asked" shape noise.npy '2, 9, 3, '
+check "else the largest" sh -c './lengths run noise --load lengths.safetensors --count 2 --out noise.npy'
+check "within its bounds" shape noise.npy '2, 64, 3, '
+check "which are said" says 64 'time is from 1 to 64' ./lengths run noise --size time=65 --out noise.npy
+check "inputs of one length" says 1 'time is 5 for input mask, but 7' ./lengths train --data x=x7.idx --data mask=mask5.idx
+check "data within the bounds" says 1 'shape .time, 4., time from 1 to 64, but the file holds 64 examples of shape .65, 4.' \
+    ./lengths run steps --data x65.idx --out steps.npy
+check "summary says the sizes" says 0 'time up to 64' ./lengths summary
 
 if [ -e "$mnist" ]; then
     check "gdlc builds stacked" "$B/gdlc" "$models/stacked.gdl" -o stacked
