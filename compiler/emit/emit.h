@@ -40,7 +40,7 @@ void emit_pieces(Emit *emit, Text *to);
 
 enum { LINE_WIDTH = 120 };
 
-bool mentions(const char *text, const char *word);                /* as a whole identifier */
+bool mentions(const char *text, const char *word);                /* as a whole identifier, not in a comment */
 void add_wrapped(Text *to, const char *text, int column, int width); /* a list, broken after commas */
 void add_statement(Text *to, int margin, const char *text);       /* broken before operators and after commas */
 void add_indented(Text *to, const char *text, int margin);

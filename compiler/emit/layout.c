@@ -4,9 +4,21 @@
 #include <ctype.h>
 #include <string.h>
 
+/* Whether the place is in a comment; *comment is one that starts before or behind it, and moves on to the next. */
+static bool in_comment(const char *at, const char **comment) {
+    while (*comment && *comment < at) {
+        const char *end = strstr(*comment, "*/");
+        if (end == NULL || at < end) return true;
+        *comment = strstr(end, "/*");
+    }
+    return false;
+}
+
 bool mentions(const char *text, const char *word) {
     const size_t length = strlen(word);
+    const char *comment = strstr(text, "/*");
     for (const char *at = strstr(text, word); at; at = strstr(at + 1, word)) {
+        if (in_comment(at, &comment)) continue;
         const bool starts =
             at == text || (!isalnum((unsigned char)at[-1]) && at[-1] != '_' && at[-1] != '>' && at[-1] != '.');
         if (starts && !isalnum((unsigned char)at[length]) && at[length] != '_') return true;

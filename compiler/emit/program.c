@@ -49,7 +49,7 @@ static void comment_loops(Emit *emit, Text *to, const Step *step, int margin) {
 
 /* A call for many examples comes in pieces: an example's numbers do not depend on where it is cut. */
 static const char *first_position(Emit *emit, const Shape *shape) {
-    if (shape->rank == 0 || dim_is_const(shape->dim[0])) return "0";
+    if (shape->rank == 0 || dim_is_const(shape->dim[0]) || shape->dim[0].symbol != SYMBOL_BATCH) return "0";
     Shape example = *shape;
     example.dim[0] = dim_const(shape->dim[0].scale);
     const Poly *size = poly_shape(emit->arena, &example);
