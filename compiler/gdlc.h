@@ -32,6 +32,7 @@ typedef struct Options {
     const char *output;  /* NULL: standard output; never for PRODUCT_PROGRAM */
     bool standalone;     /* --standalone: the C includes nothing of the runtime */
     bool plain;          /* --blas=none: the C needs only libm */
+    bool parts;          /* --parts: gradients and updates of a phase are computed by functions of their own */
     bool profile;        /* --profile: the C counts the time, operations and bytes of its kernels */
     Threads threads;     /* --threads: what the C computes with several threads by */
     const char *command; /* as it was typed, for the banner of what is emitted */
@@ -625,6 +626,7 @@ typedef struct Buffer {
     int first, last;     /* plan: the steps of the program between which it is live */
     struct Buffer *over; /* plan: the buffer whose place it takes over, or NULL */
     bool taken;          /* plan: another takes over its place */
+    bool of_block;       /* plan: it has room for the rows of one block only, see Blocked; `shape` and `size` say so */
     int degree;          /* plan: of its size in the batch: which region of the arena */
     int64_t offset;      /* plan: in floats, times batch^degree */
 } Buffer;
@@ -766,7 +768,7 @@ struct Step {
 const StepList *step_body(const Step *step);      /* the steps inside it; none of most kinds */
 const Poly *step_turns(const Step *step);         /* of its outermost loop, as in Blocked; NULL where it has none */
 
-/* One entry point as steps in order. A phase has two parts that can be called apart, all others only the first. */
+/* One entry point as steps in order. With --parts a phase has two parts that can be called apart, all others only the first. */
 enum { PART_BACKWARD, PART_UPDATE, PART_COUNT };
 typedef struct Program {
     const Entry *entry;
@@ -781,7 +783,7 @@ typedef LIST(Program *) ProgramList;
 
 /* The programs of a module: first values (of parameters and states, then of each stage's optimizer), functions, and for each
  * stage its phases and its evaluation. Requires simplified entries; leaves the graphs as they are. */
-ProgramList fuse(Context *context, const Module *module);
+ProgramList fuse(Context *context, const Module *module, const Options *options);
 void program_print(Text *to, const Module *module, const Program *program); /* --emit kernels */
 
 const Poly *poly_const(Arena *arena, int64_t value);
@@ -803,6 +805,12 @@ void poly_print(Text *to, const Module *module, const Poly *a);              /* 
  * of what it reads and of what it writes, each element once. In one turn of the loops around it. */
 typedef struct Cost { const Poly *flops, *bytes; } Cost;
 Cost step_cost(Arena *arena, const Step *step);
+
+/* How often a program's steps go over memory, and how much that moves: as they are, and as they would be with each value computed
+ * by a pass of its own. */
+typedef struct Traffic { int kernels; const Poly *bytes; } Traffic;
+Traffic fused_traffic(Arena *arena, const StepList *steps);
+Traffic unfused_traffic(Arena *arena, const StepList *steps);
 
 void step_accesses(Arena *arena, const Step *step, AccessList *list);
 void statement_accesses(Arena *arena, const Statement *statement, AccessList *list);
@@ -831,7 +839,7 @@ typedef struct Plan {
     int64_t bound[MAX_DEGREE + 1]; /* what no plan could stay below: the most that is live at one time */
 } Plan;
 
-Plan *plan(Context *context, const Module *module, const ProgramList *programs); /* fills in the buffers' places */
+Plan *plan(Context *context, const Module *module, const Options *options, const ProgramList *programs); /* fills in the buffers' places */
 void plan_print(Text *to, const Module *module, const ProgramList *programs, const Plan *plan); /* --emit plan */
 void memory_print(Text *to, const Module *module, const Plan *plan); /* --memory: bytes, and what no plan could stay below */
 int64_t plan_bytes(const Plan *plan, int64_t batch); /* tensors and arena at that capacity */

@@ -76,9 +76,9 @@ static bool write_model(Context *context, const Options *options, const Module *
 static bool compile_module(Context *context, const Options *options, const Module *module)
 {
     Text text = {.arena = context->arena};
-    const ProgramList programs = fuse(context, module);
+    const ProgramList programs = fuse(context, module, options);
     divide_sums(context, module, options, &programs);
-    const Plan *memory = plan(context, module, &programs);
+    const Plan *memory = plan(context, module, options, &programs);
     divide_steps(context, module, options, &programs);
     if (options->product == PRODUCT_C || options->product == PRODUCT_PROGRAM)
         return write_model(context, options, module, &programs, memory);

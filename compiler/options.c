@@ -23,6 +23,7 @@ static const char help[] =
     "      --standalone      writes C that includes nothing of the runtime\n"
     "      --blas=none       writes C that needs only the C library, not BLAS; --blas=cblas is the default\n"
     "      --recompute       loops over time keep less for their gradients, and compute it again\n"
+    "      --parts           makes the gradients and the update of a phase functions of their own\n"
     "      --profile         measures each kernel: time, operations, bytes; a trainer prints the table at its end\n"
     "      --threads=posix   writes C that can compute with several POSIX threads, the default with BLAS; or --threads=none\n"
     "      --summary         prints nets, tensors and the numbers of their parameters\n"
@@ -35,12 +36,13 @@ static const char help[] =
     "\n"
     "Exit status: 0 when all went well, 1 after errors in the model or its files, 2 after wrong usage.\n";
 
-typedef enum Code { CODE_STANDALONE = 256, CODE_BLAS, CODE_THREADS, CODE_PROFILE, CODE_RECOMPUTE, CODE_SUMMARY, CODE_MEMORY, CODE_EMIT, CODE_PRELUDE, CODE_VERSION } Code;
+typedef enum Code { CODE_STANDALONE = 256, CODE_BLAS, CODE_PARTS, CODE_THREADS, CODE_PROFILE, CODE_RECOMPUTE, CODE_SUMMARY, CODE_MEMORY, CODE_EMIT, CODE_PRELUDE, CODE_VERSION } Code;
 
 static const struct option long_options[] = {
     {"output", required_argument, NULL, 'o'},          {"name", required_argument, NULL, 'n'},
     {"include", required_argument, NULL, 'I'},         {"define", required_argument, NULL, 'D'},
     {"standalone", no_argument, NULL, CODE_STANDALONE}, {"blas", required_argument, NULL, CODE_BLAS},
+    {"parts", no_argument, NULL, CODE_PARTS},
     {"profile", no_argument, NULL, CODE_PROFILE},      {"recompute", no_argument, NULL, CODE_RECOMPUTE},
     {"summary", no_argument, NULL, CODE_SUMMARY},      {"memory", no_argument, NULL, CODE_MEMORY},
     {"emit", required_argument, NULL, CODE_EMIT},      {"prelude", no_argument, NULL, CODE_PRELUDE},
@@ -142,6 +144,7 @@ static int read_option(Context *context, int code, const char *value, Options *o
     case 'D': return read_definition(context, value);
     case 'h': return print_and_end(help);
     case CODE_STANDALONE: options->standalone = true; return GO_ON;
+    case CODE_PARTS: options->parts = true; return GO_ON;
     case CODE_PROFILE: options->profile = true; return GO_ON;
     case CODE_RECOMPUTE: context->recompute = true; return GO_ON;
     case CODE_BLAS: return read_blas(value, options);

@@ -201,6 +201,48 @@ static void add_blocks(Planner *planner) {
     }
 }
 
+/* ── rows of a block ──────────────────────────────────────────────────────────────────────── */
+
+static bool has_loops(const Step *step, const Buffer *buffer) {
+    const Gemm *g = &step->gemm;
+    return step->kind == STEP_GEMM && g->loops > 0 && (g->a == buffer || g->b == buffer || g->c == buffer);
+}
+
+/* Elements of a row of a buffer that one step alone, which is cut into blocks, works with row by row; 0 where it is none. */
+static int64_t row_in_block(const Buffer *buffer, const Step *step) {
+    int64_t size, extent;
+    if (step->kind != STEP_BLOCK || !poly_constant(buffer->size, &size) || !poly_constant(step->block.extent, &extent)) return 0;
+    if (size % extent != 0 || extent <= step->block.rows) return 0;
+    for (int i = 0; i < step->block.body.count; i++)
+        if (has_loops(step->block.body.items[i], buffer)) return 0;
+    return size / extent;
+}
+
+static void keep_rows(Planner *planner, Buffer *buffer, int64_t rows, int64_t row) {
+    buffer->of_block = true;
+    buffer->shape = (Shape){.rank = 2, .dim = {dim_const(rows), dim_const(row)}};
+    buffer->size = poly_const(planner->arena, rows * row);
+}
+
+/* What lives in a single step needs room for the rows of a block only: the next block finds its own in the same place. Threads
+ * would have to be given one each. */
+static void shrink_blocks(Planner *planner) {
+    for (int i = 0; i < planner->blocks.count; i++) {
+        Block *block = &planner->blocks.items[i];
+        if (block->buffer == NULL || block->first != block->last) continue;
+        const Step *step = step_at(planner->program, block->first);
+        const int64_t row = row_in_block(block->buffer, step);
+        for (int k = 0; row > 0 && k < planner->program->buffers.count; k++) {
+            Buffer *buffer = planner->program->buffers.items[k];
+            if (buffer->kind == BUFFER_TEMPORARY && buffer->used && root_of(buffer) == block->buffer)
+                keep_rows(planner, buffer, step->block.rows, row);
+        }
+        if (row > 0) block->size = round_up(step->block.rows * row);
+    }
+}
+
+/* ── the order of placing ─────────────────────────────────────────────────────────────────── */
+
 static int compare_blocks(const void *left, const void *right) {
     const Block *a = left, *b = right;
     if (a->size != b->size) return a->size < b->size ? 1 : -1;
@@ -303,7 +345,7 @@ static void place_tensors(Context *context, const Module *module, Plan *plan) {
     plan->tensors = plan->tensor[module->tensors.count];
 }
 
-Plan *plan(Context *context, const Module *module, const ProgramList *programs) {
+Plan *plan(Context *context, const Module *module, const Options *options, const ProgramList *programs) {
     Plan *plan = NEW(context->arena, Plan);
     place_tensors(context, module, plan);
     for (int i = 0; i < programs->count; i++) {
@@ -311,6 +353,7 @@ Plan *plan(Context *context, const Module *module, const ProgramList *programs) 
         find_lifetimes(&planner);
         take_over(&planner);
         add_blocks(&planner);
+        if (options->threads != THREADS_POSIX) shrink_blocks(&planner);
         if (planner.blocks.count > 0)
             qsort(planner.blocks.items, (size_t)planner.blocks.count, sizeof(Block), compare_blocks);
         const Block **scratch = arena_alloc(context->arena, (size_t)planner.blocks.count * sizeof *scratch);

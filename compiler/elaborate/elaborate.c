@@ -232,7 +232,7 @@ static void add_function(Elaborator *e, CFunctionList *functions, const char *na
 }
 
 static void check_functions(Elaborator *e) {
-    static const char *const of_stage[] = { "step", "evaluate", "report", "begin" }, *const of_phase[] = { "backward",
+    static const char *const of_stage[] = { "step", "evaluate", "report", "begin" }, *const of_phase[] = { "run", "backward",
                                                                                                            "gradients",
                                                                                                            "update" };
     CFunctionList functions = { 0 };

@@ -71,10 +71,12 @@ typedef struct Kernel {
     LIST(Accumulator) accumulators;
     int margin;
     bool ranged;             /* it is given the turns of the outermost loop to do, as `begin` and `end` */
+    bool from_begin;         /* the outermost loop is counted from `begin` */
 } Kernel;
 
 const char *buffer_text(const Kernel *kernel, const Buffer *buffer);
 const char *index_text(Kernel *kernel, const Index *index);
+const char *place_text(Kernel *kernel, const Buffer *buffer, const Index *index); /* the index in what the buffer has room for */
 const char *scalar_text(Kernel *kernel, const Scalar *scalar);
 const char *known_name(const Kernel *kernel, const Scalar *scalar); /* NULL where no variable holds it */
 const char *number_text(Arena *arena, double value);

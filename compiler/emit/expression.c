@@ -29,7 +29,7 @@ const char *times_text(Emit *emit, const Poly *factor, const char *text) {
 static const char *atom_text(Kernel *kernel, const Atom *atom) {
     Arena *arena = kernel->emit->arena;
     switch (atom->kind) {
-    case ATOM_LOOP: return loop_name(atom->depth);
+    case ATOM_LOOP: return atom->depth == 0 && kernel->from_begin ? "(i - begin)" : loop_name(atom->depth);
     case ATOM_VALUE:
         return arena_printf(arena, "%s(%s, %s)", piece(kernel->emit, "row"), scalar_text(kernel, atom->value),
                             poly_text(kernel->emit, atom->limit));
@@ -71,6 +71,13 @@ const char *index_text(Kernel *kernel, const Index *index) {
     if (index->constant->count > 0 && index->constant->term[0].factor < 0)
         text_add(&text, " - (%s)", poly_text(kernel->emit, poly_scale(arena, index->constant, -1)));
     return text.length ? text.bytes : "0";
+}
+
+const char *place_text(Kernel *kernel, const Buffer *buffer, const Index *index) {
+    kernel->from_begin = kernel->ranged && buffer->of_block;
+    const char *text = index_text(kernel, index);
+    kernel->from_begin = false;
+    return text;
 }
 
 /* ── scalars ──────────────────────────────────────────────────────────────────────────────── */
@@ -174,7 +181,7 @@ static const char *op_text(Kernel *kernel, const Scalar *s, int *level) {
 static const char *load_text(Kernel *kernel, const Scalar *s, int *level) {
     const Buffer *buffer = s->load.buffer;
     const char *text =
-        arena_printf(kernel->emit->arena, "%s[%s]", buffer_text(kernel, buffer), index_text(kernel, s->load.at));
+        arena_printf(kernel->emit->arena, "%s[%s]", buffer_text(kernel, buffer), place_text(kernel, buffer, s->load.at));
     if (buffer->kind != BUFFER_INPUT || buffer->port->classes == 0) return text;
     *level = UNARY;
     return arena_printf(kernel->emit->arena, "(float)%s", text);

@@ -142,6 +142,17 @@ static void declare_parts(Emit *emit, Text *to, const Stage *stage, const Phase 
              arena_printf(emit->arena, "%s *m, size_t n%s", emit->name, size_parameters(emit, phase->entry)));
 }
 
+static void declare_phase(Emit *emit, Text *to, const Stage *stage, const Phase *phase) {
+    text_add(to, "\n");
+    add_comment(to, 0,
+                arena_printf(emit->arena,
+                             "One run of the phase %s alone, on n examples; `report` takes its reports. The step is not counted. "
+                             "Results are those of %s_step.",
+                             phase->entry->name, stage->name));
+    add_call(emit, to, "int ", arena_printf(emit->arena, "%s_run", phase_name(emit, stage, phase)),
+             arena_printf(emit->arena, "%s, float *report", parameter_list(emit, phase->entry)));
+}
+
 static void declare_stage(Emit *emit, Text *to, const Stage *stage) {
     const ReportNameList names = stage_reports(emit, stage);
     const char *parameters =
@@ -172,7 +183,8 @@ static void declare_stage(Emit *emit, Text *to, const Stage *stage) {
     text_add(to, "/* Sets the state of the stage's optimizer to its first values; a new model needs no call. */\n");
     add_call(emit, to, "void ", arena_printf(emit->arena, "%s_begin", stage->name),
              arena_printf(emit->arena, "%s *m", emit->name));
-    for (int i = 0; i < stage->phases.count; i++) declare_parts(emit, to, stage, &stage->phases.items[i]);
+    for (int i = 0; i < stage->phases.count; i++)
+        (emit->options->parts ? declare_parts : declare_phase)(emit, to, stage, &stage->phases.items[i]);
 }
 
 /* What gdl.h says, for a model that does without it. */

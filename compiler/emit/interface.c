@@ -271,9 +271,11 @@ static void emit_phase_runs(Emit *emit, Text *to, const Stage *stage, const Phas
                  phase->repeat, count);
     }
     const char *sizes = size_arguments(emit, phase->entry);
-    text_add(to, "%srun_%s_backward(m, n%s, 0, m->clock.tick", margin, name, sizes);
+    text_add(to, "%srun_%s_%s(m, n%s, 0, m->clock.tick", margin, name, emit->options->parts ? "backward" : "run", sizes);
     add_inputs(emit, to, phase->entry, offset_text(emit, phase, before, "turn"));
-    text_add(to, ", %s);\n%srun_%s_update(m, n%s, 0, m->clock.tick);\n%sm->clock.tick++;\n", place, margin, name, sizes, margin);
+    text_add(to, ", %s);\n", place);
+    if (emit->options->parts) text_add(to, "%srun_%s_update(m, n%s, 0, m->clock.tick);\n", margin, name, sizes);
+    text_add(to, "%sm->clock.tick++;\n", margin);
     if (phase->repeat > 1)
         text_add(to, "        for (size_t k = 0; k < %d; k++) report[%d + k] += part[k] / %" PRId64 ".0f;\n    }\n",
                  count, report, phase->repeat);
@@ -329,19 +331,26 @@ static const Program *program_of(const Emit *emit, const Entry *entry) {
     return NULL;
 }
 
-/* The two parts of a phase, for training on several machines: what lies between them is the caller's. */
-static void emit_parts(Emit *emit, Text *to, const Stage *stage, const Phase *phase) {
-    const Program *program = program_of(emit, phase->entry);
-    const char *name = phase_name(emit, stage, phase);
-    text_add(to, "int %s_%s_backward(", emit->name, name);
+/* A phase alone, or its first part. */
+static void emit_phase(Emit *emit, Text *to, const Stage *stage, const Phase *phase) {
+    const char *name = phase_name(emit, stage, phase), *what = emit->options->parts ? "backward" : "run";
+    text_add(to, "int %s_%s_%s(", emit->name, name, what);
     add_wrapped(to, arena_printf(emit->arena, "%s, float *report", parameter_list(emit, phase->entry)),
-                (int)(strlen(emit->name) + strlen(name)) + 15, 110);
+                (int)(strlen(emit->name) + strlen(name) + strlen(what)) + 7, 110);
     text_add(to, ") {\n    if (n == 0 || n > m->capacity) return %s_BATCH;\n", emit->code);
     check_sizes(emit, to, phase->entry);
     check_labels(emit, to, phase->entry->inputs.items, phase->entry->inputs.count, "n");
-    text_add(to, "    run_%s_backward(m, n%s, 0, m->clock.tick", name, size_arguments(emit, phase->entry));
+    text_add(to, "    run_%s_%s(m, n%s, 0, m->clock.tick", name, what, size_arguments(emit, phase->entry));
     add_inputs(emit, to, phase->entry, "0");
-    text_add(to, ", report);\n    return %s_OK;\n}\n\n", emit->code);
+    text_add(to, ", report);\n");
+    if (!emit->options->parts) text_add(to, "    m->clock.tick++;\n");
+    text_add(to, "    return %s_OK;\n}\n\n", emit->code);
+}
+
+/* The second part of a phase, for training on several machines: what lies between them is the caller's. */
+static void emit_update(Emit *emit, Text *to, const Stage *stage, const Phase *phase) {
+    const Program *program = program_of(emit, phase->entry);
+    const char *name = phase_name(emit, stage, phase);
     text_add(to, "float *%s_%s_gradients(%s *m) { return m->region_0 + %" PRId64 "; }\n\n", emit->name, name,
              emit->name, program->gradients_offset);
     text_add(to, "void %s_%s_update(%s *m, size_t n%s) {\n    run_%s_update(m, n%s, 0, m->clock.tick);\n    m->clock.tick++;\n}\n\n",
@@ -362,7 +371,9 @@ void emit_interface(Emit *emit, Text *to) {
     for (int i = 0; i < module->functions.count; i++) emit_function(emit, to, module->functions.items[i]);
     for (int i = 0; i < module->stages.count; i++) {
         const Stage *stage = module->stages.items[i];
-        for (int k = 0; k < stage->phases.count; k++) emit_parts(emit, to, stage, &stage->phases.items[k]);
+        for (int k = 0; k < stage->phases.count; k++) emit_phase(emit, to, stage, &stage->phases.items[k]);
+        for (int k = 0; emit->options->parts && k < stage->phases.count; k++)
+            emit_update(emit, to, stage, &stage->phases.items[k]);
         emit_step_function(emit, to, stage);
         emit_evaluate(emit, to, stage);
     }

@@ -193,7 +193,7 @@ static const char *first_address(Kernel *kernel, const Statement *statement, int
     start->constant = statement->at->constant;
     for (int i = 0; i < statement->at->count; i++)
         if (statement->at->term[i].atom->depth < depth) start->term[start->count++] = statement->at->term[i];
-    return index_text(kernel, start);
+    return place_text(kernel, statement->buffer, start);
 }
 
 static void clear_memory(Kernel *kernel, const Step *loop, const Statement *statement) {
@@ -232,7 +232,7 @@ static Accumulator *accumulator_of(Kernel *kernel, const Statement *statement) {
 
 static const char *at_text(Kernel *kernel, const Statement *statement) {
     return arena_printf(kernel->emit->arena, "%s[%s]", buffer_text(kernel, statement->buffer),
-                        index_text(kernel, statement->at));
+                        place_text(kernel, statement->buffer, statement->at));
 }
 
 static void open_total(Kernel *kernel, const Statement *statement) {

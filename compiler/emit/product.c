@@ -78,7 +78,7 @@ static const char *place(Kernel *kernel, const Buffer *buffer, const Index *at, 
     Emit *emit = kernel->emit;
     const char *text = buffer_text(kernel, buffer), *start = index_text(kernel, at);
     if (strcmp(start, "0") != 0) text = arena_printf(emit->arena, "%s + %s", text, start);
-    if (range == NULL || poly_is(row, 0)) return text;
+    if (range == NULL || poly_is(row, 0) || buffer->of_block) return text;
     return arena_printf(emit->arena, "%s + %s", text, times_text(emit, poly_mul(emit->arena, row, range->turns), range->row));
 }
 

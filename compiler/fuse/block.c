@@ -63,26 +63,43 @@ static bool can_be_cut(const Step *step) {
     return true;
 }
 
-static int64_t bytes_of(const Fuse *fuse, const Poly *floats) {
-    return (int64_t)sizeof(float) * poly_high(fuse->module, floats);
+static int64_t bytes_of(const Module *module, const Poly *floats) {
+    return (int64_t)sizeof(float) * poly_high(module, floats);
 }
 
 /* Whether the product may follow others in their blocks: what it reads for each block is soon read again. */
-static bool reads_little(const Fuse *fuse, const Step *step) {
+static bool reads_little(const Module *module, Arena *arena, const Step *step) {
     if (step->kind != STEP_GEMM) return true;
-    return step->gemm.loops > 0 || bytes_of(fuse, poly_mul(fuse->arena, step->gemm.k, step->gemm.n)) <= SMALL_OPERAND;
+    return step->gemm.loops > 0 || bytes_of(module, poly_mul(arena, step->gemm.k, step->gemm.n)) <= SMALL_OPERAND;
+}
+
+/* The buffer for which one of the two must be done before the other begins; NULL where they can share their rows. */
+static const Buffer *buffer_between(Arena *arena, const AccessList *first, const AccessList *second) {
+    for (int i = 0; i < second->count; i++) {
+        const AccessList one = {.items = &second->items[i], .count = 1};
+        if (!can_share_turns(arena, first, &one, 0)) return second->items[i].buffer;
+    }
+    return NULL;
+}
+
+Obstacle obstacle_between(Arena *arena, const Module *module, const Step *step, const Step *added) {
+    if (!step_turns(step) || !step_turns(added) || !can_be_cut(step) || !can_be_cut(added)) return (Obstacle){OBSTACLE_KIND, NULL};
+    const Poly *rows = shared_rows(arena, step, added);
+    if (!rows) return (Obstacle){OBSTACLE_ROWS, NULL};
+    AccessList first = {0}, second = {0};
+    row_accesses(arena, step, rows, &first);
+    row_accesses(arena, added, rows, &second);
+    const Buffer *between = buffer_between(arena, &first, &second);
+    if (between) return (Obstacle){OBSTACLE_BUFFER, between};
+    if (!turns_meet(arena, &first, &second, 0)) return (Obstacle){OBSTACLE_NOTHING_SHARED, NULL};
+    if (!has_product(step) && !has_product(added)) return (Obstacle){OBSTACLE_NO_PRODUCT, NULL};
+    if (has_product(step) && !reads_little(module, arena, added)) return (Obstacle){OBSTACLE_OPERAND, added->gemm.b};
+    return (Obstacle){OBSTACLE_NONE, NULL};
 }
 
 static bool may_join(const Fuse *fuse, const Step *step, const Step *added) {
-    if (step->kind != STEP_LOOP && step->kind != STEP_GEMM && step->kind != STEP_BLOCK) return false;
-    if (added->kind != STEP_LOOP && added->kind != STEP_GEMM) return false;
-    if (!has_product(step) && !has_product(added)) return false;
-    const Poly *rows = shared_rows(fuse->arena, step, added);
-    if (!rows || !can_be_cut(step) || !can_be_cut(added) || (has_product(step) && !reads_little(fuse, added))) return false;
-    AccessList first = {0}, second = {0};
-    row_accesses(fuse->arena, step, rows, &first);
-    row_accesses(fuse->arena, added, rows, &second);
-    return can_share_turns(fuse->arena, &first, &second, 0) && turns_meet(fuse->arena, &first, &second, 0);
+    return added->kind != STEP_BLOCK && (has_product(step) || has_product(added)) &&
+           obstacle_between(fuse->arena, fuse->module, step, added).kind == OBSTACLE_NONE;
 }
 
 /* ── how many rows ────────────────────────────────────────────────────────────────────────── */
@@ -93,7 +110,7 @@ static int64_t row_bytes(const Fuse *fuse, const AccessList *accesses) {
     for (int i = 0; i < accesses->count; i++) {
         bool counted = accesses->items[i].at == NULL;
         for (int k = 0; k < i; k++) counted = counted || accesses->items[k].buffer == accesses->items[i].buffer;
-        if (!counted) bytes += bytes_of(fuse, index_factor(fuse->arena, accesses->items[i].at, 0));
+        if (!counted) bytes += bytes_of(fuse->module, index_factor(fuse->arena, accesses->items[i].at, 0));
     }
     return bytes > 0 ? bytes : 1;
 }

@@ -115,6 +115,7 @@ static const Poly *elements(Arena *arena, const Access *access, int around) {
         const Atom *atom = access->at->term[i].atom;
         if (atom->kind != ATOM_LOOP || atom->depth >= around) count = poly_mul(arena, count, atom->limit);
     }
+    if (access->at && access->buffer->of_block) return count;
     return access->at ? smaller(arena, count, access->buffer->size) : access->buffer->size;
 }
 
@@ -135,16 +136,30 @@ static const Poly *touched(Arena *arena, const AccessList *list, int first, int 
     return smaller(arena, sum, list->items[first].buffer->size);
 }
 
-static const Poly *bytes_touched(Arena *arena, const Step *step, int around) {
+/* What stays in the cache: a step's own work space, and reading what it has just written. */
+static bool is_near(const AccessList *list, const Access *access) {
+    if (access->buffer->of_block) return true;
+    for (int i = 0; i < list->count; i++)
+        if (list->items[i].buffer == access->buffer && list->items[i].writes)
+            return !access->writes && access->buffer->kind == BUFFER_TEMPORARY;
+    return false;
+}
+
+/* `whole`: what stays in the cache counts too. */
+static const Poly *bytes_of_list(Arena *arena, const AccessList *list, int around, bool whole) {
     const Poly *sum = poly_const(arena, 0);
-    AccessList list = {0};
-    step_accesses(arena, step, &list);
-    for (int i = 0; i < list.count; i++) {
-        bool first = true;
-        for (int k = 0; k < i; k++) first = first && !same_kind(&list.items[k], &list.items[i]);
-        if (first) sum = poly_add(arena, sum, touched(arena, &list, i, around));
+    for (int i = 0; i < list->count; i++) {
+        bool first = whole || !is_near(list, &list->items[i]);
+        for (int k = 0; k < i; k++) first = first && !same_kind(&list->items[k], &list->items[i]);
+        if (first) sum = poly_add(arena, sum, touched(arena, list, i, around));
     }
     return poly_scale(arena, sum, (int64_t)sizeof(float));
+}
+
+static const Poly *bytes_touched(Arena *arena, const Step *step, int around) {
+    AccessList list = {0};
+    step_accesses(arena, step, &list);
+    return bytes_of_list(arena, &list, around, false);
 }
 
 static int depth_of(const Step *step) {
@@ -166,4 +181,42 @@ Cost step_cost(Arena *arena, const Step *step) {
     for (int i = 0; i <= counter.around; i++) outside += counter.turn[i];
     add_flops(&counter, 0, poly_const(arena, outside));
     return (Cost){.flops = counter.flops, .bytes = bytes_touched(arena, step, counter.around)};
+}
+
+/* ── a program, as it is and as it would be ───────────────────────────────────────────────── */
+
+Traffic fused_traffic(Arena *arena, const StepList *steps) {
+    Traffic traffic = {.kernels = steps->count, .bytes = poly_const(arena, 0)};
+    for (int i = 0; i < steps->count; i++) traffic.bytes = poly_add(arena, traffic.bytes, bytes_touched(arena, steps->items[i], 0));
+    return traffic;
+}
+
+/* What comes in a register would have to be read. */
+static void add_results(Arena *arena, const Scalar *scalar, AccessList *list) {
+    if (scalar->kind == SCALAR_RESULT)
+        LIST_PUSH(arena, list, ((Access){.buffer = scalar->result->buffer, .at = scalar->result->at}));
+    for (int i = 0; scalar->kind == SCALAR_OP && i < scalar->op.arity; i++) add_results(arena, scalar->op.in[i], list);
+    if (scalar->kind != SCALAR_GUARD) return;
+    add_results(arena, scalar->guard.yes, list);
+    add_results(arena, scalar->guard.no, list);
+}
+
+static void add_pass(Arena *arena, const Step *step, Traffic *traffic) {
+    AccessList list = {0};
+    for (int i = 0; i < step_body(step)->count; i++) add_pass(arena, step_body(step)->items[i], traffic);
+    if (step_body(step)->count > 0) return;
+    step_accesses(arena, step, &list);
+    if (step->kind == STEP_STATEMENT) {
+        const Statement *statement = step->statement;
+        add_results(arena, statement->value, &list);
+        if (!statement->stored) LIST_PUSH(arena, &list, ((Access){.buffer = statement->buffer, .at = statement->at, .writes = true}));
+    }
+    traffic->kernels++;
+    traffic->bytes = poly_add(arena, traffic->bytes, bytes_of_list(arena, &list, 0, true));
+}
+
+Traffic unfused_traffic(Arena *arena, const StepList *steps) {
+    Traffic traffic = {.bytes = poly_const(arena, 0)};
+    for (int i = 0; i < steps->count; i++) add_pass(arena, steps->items[i], &traffic);
+    return traffic;
 }

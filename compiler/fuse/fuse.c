@@ -5,9 +5,10 @@
  * loops that computed them stay in registers (forward.c); last, products and the loops beside them take turns on blocks of
  * rows (block.c).
  *
- * A phase comes in two parts. The first computes what is reported and the gradients; the second everything else, which is the
- * new values of tensors. All new values are computed before one is written: that takes temporaries and copies, of which
- * merging and forwarding leave nothing where an update is elementwise. */
+ * A phase comes in two parts where it is asked to (--parts). The first computes what is reported and the gradients; the second
+ * everything else, which is the new values of tensors. Otherwise one follows the other in the same steps, so that an update can
+ * join the product that is its gradient. All new values are computed before one is written: that takes temporaries and copies, of
+ * which merging and forwarding leave nothing where an update is elementwise. */
 #include "fuse.h"
 
 StepList *steps_of(Fuse *fuse, int part) { return fuse->steps ? fuse->steps : &fuse->program->part[part]; }
@@ -41,17 +42,17 @@ static void mark_needed(Fuse *fuse) {
         mark(fuse->live, root->value);
         if (root->kind != ROOT_ASSIGN || entry->kind != ENTRY_PHASE) mark(fuse->early, root->value);
     }
-    for (int i = 0; i < entry->gradients.count; i++) {
+    for (int i = 0; fuse->parts && i < entry->gradients.count; i++) {
         mark(fuse->live, entry->gradients.items[i]);
         mark(fuse->early, entry->gradients.items[i]);
     }
     mark_readers(fuse);
 }
 
-static void lower_stored(Fuse *fuse, int part) {
+static void lower_stored(Fuse *fuse, bool early, int part) {
     for (int i = 0; i < fuse->entry->graph->nodes.count; i++) {
         const Node *node = fuse->entry->graph->nodes.items[i];
-        if (!fuse->live[i] || fuse->early[i] != (part == PART_BACKWARD)) continue;
+        if (!fuse->live[i] || fuse->early[i] != early) continue;
         if (node->op == OP_SCAN || (fuse->stored[i] && node->op != OP_INPUT && node->op != OP_TENSOR)) lower_node(fuse, node, part);
     }
 }
@@ -105,27 +106,30 @@ static void lower_assigned(Fuse *fuse, int part) {
     }
 }
 
-static Program *fuse_entry(Context *context, const Module *module, const Entry *entry, const char *name, int stage) {
-    const int part = entry->kind == ENTRY_PHASE ? PART_UPDATE : PART_BACKWARD;
-    Fuse fuse = {.arena = context->arena, .module = module, .entry = entry, .program = NEW(context->arena, Program)};
+static Program *fuse_entry(Context *context, const Module *module, const Options *options, const Entry *entry, const char *name,
+                           int stage) {
+    const bool parts = options->parts && entry->kind == ENTRY_PHASE;
+    const int update = parts ? PART_UPDATE : PART_BACKWARD;
+    Fuse fuse = {.arena = context->arena, .module = module, .entry = entry, .parts = parts};
+    fuse.program = NEW(context->arena, Program);
     *fuse.program = (Program){.entry = entry, .name = name, .stage = stage};
     fuse.stored = arena_alloc(context->arena, (size_t)entry->graph->nodes.count * sizeof *fuse.stored);
     fuse.start = arena_alloc(context->arena, (size_t)entry->graph->nodes.count * sizeof *fuse.start);
     fuse.tables = NEW(context->arena, Tables);
     mark_needed(&fuse);
     choose_stored(&fuse);
-    lower_stored(&fuse, PART_BACKWARD);
-    lower_gradients(&fuse);
+    lower_stored(&fuse, true, PART_BACKWARD);
+    if (parts) lower_gradients(&fuse);
     lower_results(&fuse);
-    lower_stored(&fuse, PART_UPDATE);
-    lower_assigned(&fuse, part);
+    lower_stored(&fuse, false, update);
+    lower_assigned(&fuse, update);
     forward_values(&fuse);
     block_rows(&fuse);
     return fuse.program;
 }
 
 /* The first values of some tensors only: parameters and states (stage -1), or the state of one stage's optimizers. */
-static Program *fuse_init(Context *context, const Module *module, int stage) {
+static Program *fuse_init(Context *context, const Module *module, const Options *options, int stage) {
     Entry *entry = NEW(context->arena, Entry);
     const RootList *all = &module->init->roots;
     *entry = *module->init;
@@ -133,30 +137,30 @@ static Program *fuse_init(Context *context, const Module *module, int stage) {
     for (int i = 0; i < all->count; i++)
         if (all->items[i].target->stage == stage) LIST_PUSH(context->arena, &entry->roots, all->items[i]);
     const char *name = stage < 0 ? "init" : arena_printf(context->arena, "%s_begin", module->stages.items[stage]->name);
-    return fuse_entry(context, module, entry, name, stage);
+    return fuse_entry(context, module, options, entry, name, stage);
 }
 
-static void fuse_stage(Context *context, const Module *module, int index, ProgramList *programs) {
+static void fuse_stage(Context *context, const Module *module, const Options *options, int index, ProgramList *programs) {
     const Stage *stage = module->stages.items[index];
     for (int i = 0; i < stage->phases.count; i++) {
         const Entry *entry = stage->phases.items[i].entry;
         const char *name =
             stage->phases.count == 1 ? stage->name : arena_printf(context->arena, "%s_%s", stage->name, entry->name);
-        LIST_PUSH(context->arena, programs, fuse_entry(context, module, entry, name, index));
+        LIST_PUSH(context->arena, programs, fuse_entry(context, module, options, entry, name, index));
     }
     LIST_PUSH(
         context->arena, programs,
-        fuse_entry(context, module, stage->evaluate, arena_printf(context->arena, "%s_evaluate", stage->name), index));
+        fuse_entry(context, module, options, stage->evaluate, arena_printf(context->arena, "%s_evaluate", stage->name), index));
 }
 
-ProgramList fuse(Context *context, const Module *module) {
+ProgramList fuse(Context *context, const Module *module, const Options *options) {
     ProgramList programs = {0};
     for (int stage = -1; stage < module->stages.count; stage++)
-        LIST_PUSH(context->arena, &programs, fuse_init(context, module, stage));
+        LIST_PUSH(context->arena, &programs, fuse_init(context, module, options, stage));
     for (int i = 0; i < module->functions.count; i++) {
         const Entry *entry = module->functions.items[i];
-        LIST_PUSH(context->arena, &programs, fuse_entry(context, module, entry, entry->name, -1));
+        LIST_PUSH(context->arena, &programs, fuse_entry(context, module, options, entry, entry->name, -1));
     }
-    for (int i = 0; i < module->stages.count; i++) fuse_stage(context, module, i, &programs);
+    for (int i = 0; i < module->stages.count; i++) fuse_stage(context, module, options, i, &programs);
     return programs;
 }

@@ -40,6 +40,7 @@ typedef struct Fuse {
     const Module *module;
     Program *program;
     const Entry *entry;
+    bool parts;              /* the update is a part of its own */
     bool *live, *early;      /* needed at all; needed before the update part */
     Buffer **stored;         /* where its value is kept; NULL: computed where it is used */
     const Index **start;     /* where in that buffer it begins; NULL: at the beginning */
@@ -67,7 +68,7 @@ void choose_stored(Fuse *fuse);
 Buffer *store_node(Fuse *fuse, const Node *node);                       /* a buffer of its own, where it has none yet */
 Buffer *buffer_new(Fuse *fuse, BufferKind kind, const char *name, const Shape *shape);
 Buffer *buffer_of_node(Fuse *fuse, BufferKind kind, const Node *node);  /* named after the node */
-Buffer *buffer_of_gradient(Fuse *fuse, int k);                        /* named after the parameter */
+Buffer *buffer_of_gradient(Fuse *fuse, int k);                        /* named after the parameter; temporary without parts */
 Buffer *buffer_of_tensor(Fuse *fuse, const Tensor *tensor);
 
 StepList *steps_of(Fuse *fuse, int part);    /* where steps are appended */
@@ -115,6 +116,19 @@ bool turns_meet(Arena *arena, const AccessList *loop, const AccessList *added, i
 
 /* Once values are forwarded: in a program's steps, those that go over the same rows come to be STEP_BLOCKs. */
 void block_rows(Fuse *fuse);
+
+/* Why a step cannot join the one before it. */
+typedef enum ObstacleKind {
+    OBSTACLE_NONE,
+    OBSTACLE_KIND,           /* one of them is of a kind that runs in one piece */
+    OBSTACLE_ROWS,           /* no number of rows fits both */
+    OBSTACLE_BUFFER,         /* a row of one needs another row of the buffer, or all of them */
+    OBSTACLE_NOTHING_SHARED, /* it would save nothing */
+    OBSTACLE_NO_PRODUCT,     /* loop nests are merged statement by statement, or not at all */
+    OBSTACLE_OPERAND         /* a product would read the buffer anew for each block */
+} ObstacleKind;
+typedef struct Obstacle { ObstacleKind kind; const Buffer *buffer; } Obstacle;
+Obstacle obstacle_between(Arena *arena, const Module *module, const Step *step, const Step *added);
 
 /* ── partial.c: sums over rows, in parts ──────────────────────────────────────────────────── */
 

@@ -1,6 +1,8 @@
 /* Programs as text, for --emit kernels: loops, statements, matrix products and draws in order. */
 #include "fuse.h"
 
+#include <inttypes.h>
+
 typedef struct Printer { Text *to; const Module *module; int margin; } Printer;
 
 static void print_scalar(Printer *printer, const Scalar *s);
@@ -136,12 +138,68 @@ static void print_step(Printer *printer, const Step *step) {
     printer->margin -= 2;
 }
 
+/* ── what stands between steps, and what fusion has saved ─────────────────────────────────── */
+
+static bool written_by(Arena *arena, const Step *step, const Buffer *buffer, bool *summed) {
+    AccessList accesses = {0};
+    bool found = false;
+    step_accesses(arena, step, &accesses);
+    for (int i = 0; i < accesses.count; i++) {
+        const Access *access = &accesses.items[i];
+        if (access->buffer != buffer || !access->writes) continue;
+        found = true;
+        *summed = step_turns(step) && access->at && poly_is(index_factor(arena, access->at, 0), 0);
+    }
+    return found;
+}
+
+static const char *kind_text(const Step *step) {
+    switch (step->kind) {
+    case STEP_DRAW: return "a draw goes through its buffer";
+    case STEP_CONV: return "a convolution goes image by image";
+    case STEP_SCAN: return "a loop over time";
+    case STEP_STATEMENT: return "a single number";
+    default: return "the place of a largest value is found in one piece";
+    }
+}
+
+/* A step that others have joined stands where its first step could not join the one before. */
+static const char *boundary_text(Printer *printer, const Step *before, const Step *after) {
+    Arena *arena = printer->to->arena;
+    if (after->kind == STEP_BLOCK) after = after->block.body.items[0];
+    const Obstacle obstacle = obstacle_between(arena, printer->module, before, after);
+    const char *name = obstacle.buffer ? obstacle.buffer->name : NULL;
+    bool summed = false;
+    switch (obstacle.kind) {
+    case OBSTACLE_KIND: return kind_text(step_turns(after) ? before : after);
+    case OBSTACLE_ROWS: return "the rows differ";
+    case OBSTACLE_BUFFER:
+        if (!written_by(arena, before, obstacle.buffer, &summed)) return arena_printf(arena, "%s is read before it changes", name);
+        return arena_printf(arena, summed ? "the sum %s ends" : "all of %s is needed", name);
+    case OBSTACLE_OPERAND: return arena_printf(arena, "each block would read %s again", name);
+    default: return "they share no rows";
+    }
+}
+
+static void print_traffic(Printer *printer, const StepList *steps) {
+    const Module *module = printer->module;
+    const Traffic fused = fused_traffic(printer->to->arena, steps), unfused = unfused_traffic(printer->to->arena, steps);
+    text_add(printer->to, "  # kernels: %d, bytes at a batch of %" PRId64 ": %" PRId64 "; with one for each value: %d, %" PRId64 "\n",
+             fused.kernels, dim_high(dim_batch(1), &module->symbols), poly_high(module, fused.bytes), unfused.kernels,
+             poly_high(module, unfused.bytes));
+}
+
 void program_print(Text *to, const Module *module, const Program *program) {
     static const char *const parts[] = {"", ", update"};
     for (int part = 0; part < PART_COUNT; part++) {
         Printer printer = {.to = to, .module = module, .margin = 2};
         if (part > 0 && program->part[part].count == 0) continue;
         text_add(to, "%s%s:\n", program->name, parts[part]);
-        for (int i = 0; i < program->part[part].count; i++) print_step(&printer, program->part[part].items[i]);
+        const StepList *steps = &program->part[part];
+        for (int i = 0; i < steps->count; i++) {
+            if (i > 0) text_add(to, "  # %s\n", boundary_text(&printer, steps->items[i - 1], steps->items[i]));
+            print_step(&printer, steps->items[i]);
+        }
+        if (steps->count > 0) print_traffic(&printer, steps);
     }
 }

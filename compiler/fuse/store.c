@@ -176,7 +176,7 @@ static const Tensor *updated_parameter(const Fuse *fuse, int k) {
 Buffer *buffer_of_gradient(Fuse *fuse, int k) {
     const Node *node = fuse->entry->gradients.items[k];
     const Tensor *tensor = updated_parameter(fuse, k);
-    Buffer *buffer = buffer_new(fuse, BUFFER_GRADIENT,
+    Buffer *buffer = buffer_new(fuse, fuse->parts ? BUFFER_GRADIENT : BUFFER_TEMPORARY,
                                 tensor ? arena_printf(fuse->arena, "d_%s", tensor->name) : "gradient", &node->shape);
     buffer->node = node;
     return buffer;
@@ -186,7 +186,7 @@ Buffer *buffer_of_gradient(Fuse *fuse, int k) {
 static void store_gradients(Fuse *fuse) {
     for (int i = 0; i < fuse->entry->gradients.count; i++) {
         const Node *node = fuse->entry->gradients.items[i];
-        if (fuse->stored[node->id] || op_info[node->op].class == CLASS_LEAF) continue;
+        if (!fuse->live[node->id] || fuse->stored[node->id] || op_info[node->op].class == CLASS_LEAF) continue;
         fuse->stored[node->id] = buffer_of_gradient(fuse, i);
     }
 }

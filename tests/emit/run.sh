@@ -57,7 +57,7 @@ if has_python torch,numpy; then
     names=
     for model; do
         name=$(basename "$model" .gdl)
-        report "$model" "$({ "$gdlc" "$model" -o "$folder/$name.c" && "$gdlc" "$model" --emit graph -o "$folder/$name.graph" && library "$name"; } 2>&1)"
+        report "$model" "$({ "$gdlc" "$model" --parts -o "$folder/$name.c" && "$gdlc" "$model" --emit graph -o "$folder/$name.graph" && library "$name"; } 2>&1)"
         [ -e "$folder/$name.so" ] && names="$names $name"
     done
     "$python" tests/emit/parity.py "$folder" $names > "$folder/log" 2>&1

@@ -47,6 +47,7 @@ variant() {
     holds "gdlc $*" "$B/gdlc" "$here/small.gdl" "$@" -o "$scratch/$name/small.c"
     floats=$(number_before 'floats of all tensors' "$scratch/$name/small.h")
     gradients=$(number_before 'floats in the order' "$scratch/$name/small.h")
+    case " $* " in *" --parts "*) flags="$flags -DPARTS" ;; esac
     for compiler in $compilers; do
         holds "$compiler, $name" $compiler $warnings -O2 $flags -c "$scratch/$name/small.c" -o "$scratch/$name/small.o"
         holds "$compiler, use of $name" $compiler $warnings -Wno-missing-prototypes -O1 $flags -I"$scratch/$name" -DTENSORS="$floats" -DPARAMETERS="$gradients" \
@@ -87,8 +88,9 @@ export OPENBLAS_NUM_THREADS=1
 
 variant cblas "$includes" "$blas"
 variant plain "-I$B/include" "" --blas=none
+variant parts "$includes" "$blas" --parts
 variant standalone "-DSTANDALONE $(pkg-config --cflags openblas)" "$blas" --standalone
-variant alone "-DSTANDALONE" "" --standalone --blas=none
+variant alone "-DSTANDALONE" "" --standalone --blas=none --parts
 profiled counted "$includes" "$blas"
 profiled counted_alone "-DSTANDALONE" "" --standalone --blas=none
 library='memset memcpy malloc free aligned_alloc sqrt sqrtf powf floorf nearbyintf'

@@ -35,12 +35,19 @@ count "$folder/log"
 tests/reference/random.sh "$modules" > "$folder/log" 2>&1
 count "$folder/log"
 
-for model in models/*.gdl tests/reference/*.gdl; do
-    name=$(basename "$model" .gdl)
-    "$B/gdlc" "$model" -o "$folder/$name.c" > "$folder/log" 2>&1 && library "$name" >> "$folder/log" 2>&1 &&
+# compare MODEL OPTIONS...
+compare() {
+    model=$1 name=$(basename "$1" .gdl)
+    shift
+    "$B/gdlc" "$model" "$@" -o "$folder/$name.c" > "$folder/log" 2>&1 && library "$name" >> "$folder/log" 2>&1 &&
         "$programs/test_models" "$model" "$folder/$name.so" "$name" > "$folder/log" 2>&1
     count "$folder/log"
     rm -f "$folder/$name".*
+}
+
+for model in models/*.gdl tests/reference/*.gdl; do compare "$model"; done
+for name in stacked vae conv gan_replay averaged wgan_gp; do
+    [ -e models/$name.gdl ] && compare models/$name.gdl --parts
 done
 
 # The same results where loops over time compute again what they do not keep, in less memory.

@@ -1,6 +1,5 @@
-/* stages.c: training. The parts of every phase, backward and update, are called one after the other and compared with the
- * interpreter each time, so that the errors of one phase do not reach the next; then the whole step must do the same to
- * the bit. */
+/* stages.c: training. Every phase is run alone, or in its parts, backward and update, and compared with the interpreter each time,
+ * so that the errors of one phase do not reach the next; then the whole step must do the same to the bit. */
 #include "session.h"
 
 #include <dlfcn.h>
@@ -14,20 +13,17 @@ static int64_t batches_of(const Stage *stage) {
     return batches > 0 ? batches : 1;
 }
 
-/* ── The parts of a phase ─────────────────────────────────────────────────────────────────── */
+/* ── A phase alone ─────────────────────────────────────────────────────────────────── */
 
-/* NAME_STAGE_PART, or NAME_STAGE_PHASE_PART where there are several phases. */
+/* NAME_STAGE_PART, or NAME_STAGE_PHASE_PART where there are several phases; NULL where the library has none. */
 static void *part_of(const Comparison *c, const Stage *stage, const Entry *phase, const char *part) {
     bool alone = stage->phases.count == 1;
     const char *name = arena_printf(c->arena, "%s_%s%s%s_%s", c->model->name, stage->name, alone ? "" : "_", alone ? "" : phase->name, part);
-    void *address = dlsym(c->library, name);
-    if (!address)
-        printf("%s is not in the library\n", name);
-    return address;
+    return dlsym(c->library, name);
 }
 
 /* The inputs of a stage differ in number and type, which C cannot say of one pointer; as they are passed, all are alike. */
-static int call_backward(void *address, void *model, size_t n, size_t size, const void *const *in, size_t inputs, float *report) {
+static int call_phase(void *address, void *model, size_t n, size_t size, const void *const *in, size_t inputs, float *report) {
     union {
         void *address;
         int (*none)(void *, size_t, float *);
@@ -72,13 +68,16 @@ static size_t size_of_stage(const Session *s, const Stage *stage) {
 }
 
 static void run_phase(Session *s, const Stage *stage, const Entry *phase, const Inputs *inputs, size_t n, float *found) {
-    void *backward = part_of(s->comparison, stage, phase, "backward"), *update = part_of(s->comparison, stage, phase, "update");
-    expect_equal(s->comparison, "parts of the phase", backward && update, 1);
-    if (!backward || !update)
+    void *run = part_of(s->comparison, stage, phase, "run"), *backward = part_of(s->comparison, stage, phase, "backward"),
+         *update = part_of(s->comparison, stage, phase, "update");
+    expect_equal(s->comparison, "functions of the phase", run ? !backward && !update : backward && update, 1);
+    if (!run && (!backward || !update))
         return;
-    int result = call_backward(backward, s->model, n, size_of_stage(s, stage), inputs->given, (size_t)stage->inputs.count, found);
-    expect_equal(s->comparison, "result of the backward part", (uint64_t)result, GDL_OK);
-    call_update(update, s->model, n, size_of_stage(s, stage));
+    size_t size = size_of_stage(s, stage);
+    int result = call_phase(run ? run : backward, s->model, n, size, inputs->given, (size_t)stage->inputs.count, found);
+    expect_equal(s->comparison, "result of the phase", (uint64_t)result, GDL_OK);
+    if (update)
+        call_update(update, s->model, n, size);
 }
 
 /* ── Phases ───────────────────────────────────────────────────────────────────────────────── */

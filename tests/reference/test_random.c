@@ -27,10 +27,10 @@ static bool emit_module(const char *folder, int seed) {
     if (!module)
         return false;
     const char *header = arena_printf(context.arena, "m%d.h", seed);
-    Options options = {.product = PRODUCT_C, .input = "random.gdl", .output = header, .plain = seed % 2 == 0, .command = "test_random"};
+    Options options = {.product = PRODUCT_C, .input = "random.gdl", .output = header, .plain = seed % 2 == 0, .parts = seed % 3 == 0, .command = "test_random"};
     Text source = {.arena = context.arena}, declarations = {.arena = context.arena};
-    ProgramList programs = fuse(&context, module);
-    emit(&context, module, &options, &programs, plan(&context, module, &programs), header, &source, &declarations);
+    ProgramList programs = fuse(&context, module, &options);
+    emit(&context, module, &options, &programs, plan(&context, module, &options, &programs), header, &source, &declarations);
     bool written = file_write(arena_printf(context.arena, "%s/m%d.c", folder, seed), source.bytes, source.length) &&
                    file_write(arena_printf(context.arena, "%s/m%d.h", folder, seed), declarations.bytes, declarations.length);
     arena_destroy(context.arena);

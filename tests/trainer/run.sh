@@ -134,9 +134,9 @@ check "and keeps the old checkpoint" cmp whole.safetensors again.safetensors
 check "a trainer without --profile has nothing to tell" says 64 'compile vae.gdl with gdlc --profile' \
     ./vae train --data "$data" --epochs 1 --profile-out profile.csv
 check "gdlc --profile" "$B/gdlc" --profile "$models/vae.gdl" -o counted
-check "prints where the time went" says 0 'vae.gdl:.* vae_backward ' ./counted train --data "$data" --limit 256 --epochs 2
+check "prints where the time went" says 0 'vae.gdl:.* vae_run ' ./counted train --data "$data" --limit 256 --epochs 2
 check "in a file where one is named" ./counted train --data "$data" --limit 256 --epochs 2 --profile-out profile.csv
-check "each kernel was called in each step" sh -c 'awk -F, "/^vae_backward/ && !/,4,[0-9.e-]+,[0-9.e+]+,[0-9.e+]+\$/ { exit 1 }" profile.csv'
+check "each kernel was called in each step" sh -c 'awk -F, "/^vae_run/ && !/,4,[0-9.e-]+,[0-9.e+]+,[0-9.e+]+\$/ { exit 1 }" profile.csv'
 check "gdlc builds pretrained" "$B/gdlc" "$models/pretrained.gdl" -o pretrained
 check "a stage alone" ./pretrained train pretrain --data x="$data" --epochs 2 --save pretrain.safetensors
 check "--init starts another from it, and says what it took" says 0 '16 of 16 tensors taken from pretrain.safetensors' ./pretrained train head_only \

@@ -55,13 +55,14 @@ static void check_program(Arena *arena, const Module *module, const Program *pro
     }
 }
 
-static void check_model(const char *path) {
+static void check_model(const char *path, bool parts) {
     Context context = {.arena = arena_create(), .name = "model"};
     Module *module = module_of(&context, source_read(&context, path));
     cr_assert_not_null(module, "%s does not compile", path);
     simplify_entries(&context, module);
-    const ProgramList programs = fuse(&context, module);
-    const Plan *memory = plan(&context, module, &programs);
+    const Options options = {.parts = parts, .threads = parts ? THREADS_POSIX : THREADS_NONE};
+    const ProgramList programs = fuse(&context, module, &options);
+    const Plan *memory = plan(&context, module, &options, &programs);
     for (int i = 0; i < programs.count; i++) check_program(context.arena, module, programs.items[i], memory);
     for (int d = 0; d <= MAX_DEGREE; d++) cr_expect_geq(memory->region[d], memory->bound[d]);
     arena_destroy(context.arena);
@@ -70,6 +71,7 @@ static void check_model(const char *path) {
 Test(plan, buffers_lie_apart) {
     glob_t models;
     cr_assert_eq(glob("models/*.gdl", 0, NULL, &models), 0);
-    for (size_t i = 0; i < models.gl_pathc; i++) check_model(models.gl_pathv[i]);
+    for (size_t i = 0; i < models.gl_pathc; i++)
+        for (int parts = 0; parts < 2; parts++) check_model(models.gl_pathv[i], parts);
     globfree(&models);
 }
