@@ -423,4 +423,7 @@ void memory_print(Text *to, const Module *module, const Plan *plan) {
     }
     text_add(to, "all, at a batch of %-5" PRId64 " %12" PRId64 " %12" PRId64 "\n", batch, plan_bytes(plan, batch),
              least * (int64_t)sizeof(float));
+    for (int s = 1; s < module->symbols.count; s++)
+        text_add(to, "%s %s of %" PRId64 "%s", s == 1 ? "with" : " and", module->symbols.items[s].name, module->symbols.items[s].high,
+                 s + 1 == module->symbols.count ? "\n" : "");
 }

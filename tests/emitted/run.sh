@@ -124,6 +124,8 @@ for name in lengths lengths_alone; do
     counts "$name" "$scratch/$name/use"
 done
 
+holds "--memory says for which length" sh -c '"$1" --memory "$2" | grep -qx "with time of 64"' - "$B/gdlc" "$here/lengths.gdl"
+
 # All models, and names that C uses itself: no warning from the second compiler (reference/run.sh tries the first), and headers that C++ reads.
 for model in models/*.gdl "$here/names.gdl" "$here/lengths.gdl"; do
     name=$(basename "$model" .gdl)
