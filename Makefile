@@ -43,7 +43,7 @@ TESTS             := $(TEST_SOURCES:%.c=$(B)/%)
 
 EXAMPLES          := $(B)/examples/garments $(B)/examples/interpolation $(B)/examples/arithmetic \
                      $(B)/examples/signals
-BENCH_MODELS      ?= stacked tied denoising sparse_kl vae gan conv dcgan
+BENCH_MODELS      ?= stacked tied denoising sparse_kl vae gan recurrent conv dcgan
 
 # ── Targets for people ───────────────────────────────────────────────────────────────────────
 

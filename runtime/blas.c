@@ -27,6 +27,7 @@ void gdl_blas_kernels(char **argv) {
     const char *best = best_kernels();
     if (!openblas_get_corename || !best || getenv("OPENBLAS_CORETYPE")) return;
     if (strcmp(openblas_get_corename(), "Prescott") != 0) return;
+    setenv("OPENBLAS_NUM_THREADS", "1", 0); /* then it starts no pool at all */
     if (setenv("OPENBLAS_CORETYPE", best, 1) == 0) execv("/proc/self/exe", argv);
 }
 

@@ -106,26 +106,39 @@ static void support_normal(uint64_t seed, uint64_t tick, uint32_t stream, uint64
     support_fill(support_normal_block, seed, tick, stream, first, count, out);
 }
 
-/*** orthogonal: normal
+/*** inner
+ * The sum of the products of two vectors' elements, `along` apart, in as many sums as can be computed side by side. */
+static inline double support_inner(size_t length, size_t along, const float *a, const float *b) {
+    double sum[8] = {0.0}, all = 0.0;
+    size_t i = 0;
+    for (; i + 8 <= length; i += 8)
+        for (size_t lane = 0; lane < 8; lane++) sum[lane] += (double)a[(i + lane) * along] * (double)b[(i + lane) * along];
+    for (; i < length; i++) all += (double)a[i * along] * (double)b[i * along];
+    for (size_t lane = 0; lane < 8; lane++) all += sum[lane];
+    return all;
+}
+
+/*** orthogonal: normal inner
  * A matrix whose columns (or rows, where it is wider than high) are orthonormal, uniformly distributed: the columns of a normal
  * matrix, each made orthogonal to those before. Twice over, which leaves nothing but rounding. Element (i, v) of the vectors
  * is the draw at i * vectors + v, and lies at out[i * along + v * across]. */
 static void support_orthogonal(uint64_t seed, uint64_t tick, uint32_t stream, size_t rows, size_t columns, float *out) {
     const size_t vectors = rows < columns ? rows : columns, length = rows < columns ? columns : rows;
     const size_t along = rows < columns ? 1 : columns, across = rows < columns ? columns : 1;
-    for (size_t i = 0; i < length; i++)
-        for (size_t v = 0; v < vectors; v++) support_normal(seed, tick, stream, i * vectors + v, 1, out + i * along + v * across);
+    for (size_t first = 0; first < length * vectors; first += 64) {
+        float block[64];
+        const size_t count = length * vectors - first < 64 ? length * vectors - first : 64;
+        support_normal(seed, tick, stream, first, count, block);
+        for (size_t i = 0; i < count; i++) out[(first + i) / vectors * along + (first + i) % vectors * across] = block[i];
+    }
     for (size_t v = 0; v < vectors; v++) {
         float *const vector = out + v * across;
         for (size_t u = 0; u < 2 * v; u++) {
             const float *const before = out + u % v * across;
-            double dot = 0.0;
-            for (size_t i = 0; i < length; i++) dot += (double)vector[i * along] * (double)before[i * along];
+            const double dot = support_inner(length, along, vector, before);
             for (size_t i = 0; i < length; i++) vector[i * along] -= (float)(dot * (double)before[i * along]);
         }
-        double square = 0.0;
-        for (size_t i = 0; i < length; i++) square += (double)vector[i * along] * (double)vector[i * along];
-        const double scale = 1.0 / sqrt(square);
+        const double scale = 1.0 / sqrt(support_inner(length, along, vector, vector));
         for (size_t i = 0; i < length; i++) vector[i * along] = (float)((double)vector[i * along] * scale);
     }
 }
