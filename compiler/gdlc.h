@@ -24,6 +24,11 @@ typedef enum Product {   /* what a run of gdlc is to make */
     PRODUCT_SUMMARY, PRODUCT_MEMORY, PRODUCT_PRELUDE /* --summary, --memory, --prelude */
 } Product;
 
+typedef enum Blas {
+    BLAS_CHOSEN,         /* a matrix product is a call of CBLAS where that should be faster than a kernel of our own */
+    BLAS_NONE, BLAS_ALL  /* no product is, or each of them */
+} Blas;
+
 typedef enum Threads { THREADS_UNSAID, THREADS_NONE, THREADS_POSIX } Threads; /* never UNSAID once options are read */
 
 typedef struct Options {
@@ -31,7 +36,7 @@ typedef struct Options {
     const char *input;   /* NULL for PRODUCT_PRELUDE */
     const char *output;  /* NULL: standard output; never for PRODUCT_PROGRAM */
     bool standalone;     /* --standalone: the C includes nothing of the runtime */
-    bool plain;          /* --blas=none: the C needs only libm */
+    Blas blas;           /* --blas; with none the C needs only libm */
     bool parts;          /* --parts: gradients and updates of a phase are computed by functions of their own */
     bool profile;        /* --profile: the C counts the time, operations and bytes of its kernels */
     Threads threads;     /* --threads: what the C computes with several threads by */
@@ -805,6 +810,7 @@ void poly_print(Text *to, const Module *module, const Poly *a);              /* 
  * of what it reads and of what it writes, each element once. In one turn of the loops around it. */
 typedef struct Cost { const Poly *flops, *bytes; } Cost;
 Cost step_cost(Arena *arena, const Step *step);
+bool gemm_by_blas(const Module *module, const Options *options, const Gemm *gemm); /* else it is a kernel of our own: by which is faster */
 
 /* How often a program's steps go over memory, and how much that moves: as they are, and as they would be with each value computed
  * by a pass of its own. */

@@ -21,7 +21,8 @@ static const char help[] =
     "  -I, --include FOLDER  searches FOLDER for imported files, after the importing file's own\n"
     "  -D, --define NAME=VALUE  gives a `let` of the model another value\n"
     "      --standalone      writes C that includes nothing of the runtime\n"
-    "      --blas=none       writes C that needs only the C library, not BLAS; --blas=cblas is the default\n"
+    "      --blas=WHICH      matrix products by CBLAS where it should be faster (cblas, the default), always (all) or\n"
+    "                        never (none): then the C needs only the C library\n"
     "      --recompute       loops over time keep less for their gradients, and compute it again\n"
     "      --parts           makes the gradients and the update of a phase functions of their own\n"
     "      --profile         measures each kernel: time, operations, bytes; a trainer prints the table at its end\n"
@@ -104,8 +105,13 @@ static int read_stage(const char *name, Options *options)
 
 static int read_blas(const char *name, Options *options)
 {
-    options->plain = strcmp(name, "none") == 0;
-    return options->plain || strcmp(name, "cblas") == 0 ? GO_ON : wrong_usage("--blas=%s: it can be none or cblas", name);
+    static const char *const names[] = {[BLAS_CHOSEN] = "cblas", [BLAS_NONE] = "none", [BLAS_ALL] = "all"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcmp(names[i], name) == 0) {
+            options->blas = (Blas)i;
+            return GO_ON;
+        }
+    return wrong_usage("--blas=%s: it can be cblas, all or none", name);
 }
 
 static int read_threads(const char *name, Options *options)
@@ -179,7 +185,7 @@ static int check(Context *context, Options *options)
     if (options->product == PRODUCT_PRELUDE)
         return GO_ON;
     if (options->threads == THREADS_UNSAID)
-        options->threads = options->plain ? THREADS_NONE : THREADS_POSIX;
+        options->threads = options->blas == BLAS_NONE ? THREADS_NONE : THREADS_POSIX;
     if (options->input == NULL)
         return wrong_usage("no model is given");
     if (options->product == PRODUCT_PROGRAM && options->output == NULL)

@@ -56,10 +56,10 @@ static bool is_flat(const Step *step) {
     return step->kind == STEP_LOOP || step->kind == STEP_DRAW;
 }
 
-static bool by_blas(const Options *options, const Step *step) {
+static bool by_blas(const Divider *divider, const Step *step) {
     for (int i = 0; i < step_body(step)->count; i++)
-        if (by_blas(options, step_body(step)->items[i])) return true;
-    return step->kind == STEP_GEMM && step->gemm.loops == 0 && !options->plain;
+        if (by_blas(divider, step_body(step)->items[i])) return true;
+    return step->kind == STEP_GEMM && step->gemm.loops == 0 && gemm_by_blas(divider->module, divider->options, &step->gemm);
 }
 
 /* The turns along which a step can be cut; NULL where it cannot. */
@@ -81,7 +81,7 @@ static Share own_share(const Divider *divider, const Step *step) {
     if (work < 2 * worth || count < 2) return share;
     const bool taps = step->kind == STEP_CONV && step->conv.form == CONV_GRADIENT; /* there are few, and each is much work */
     share.grain = round_up(worth * count / work, is_flat(step) ? LANES : taps ? 1 : ROWS);
-    if (by_blas(divider->options, step)) share.pieces = (int64_t)fmin(count / fmax((double)share.grain, BLAS_ROWS), BLAS_PIECES);
+    if (by_blas(divider, step)) share.pieces = (int64_t)fmin(count / fmax((double)share.grain, BLAS_ROWS), BLAS_PIECES);
     if (share.pieces > 0 || (double)share.grain >= count) share.grain = 0;
     return share;
 }
@@ -120,7 +120,7 @@ static void cut_steps(const Divider *divider, const StepList *steps) {
         Step *step = steps->items[i];
         step->share = agreed_share(own, steps->count, own[i].turns);
         if (is_flat(step) && step->share.grain % LANES != 0) step->share = (Share){0};
-        step->share.apart = step->share.pieces > 0 && (own[i].apart || is_flat(step) || by_blas(divider->options, step));
+        step->share.apart = step->share.pieces > 0 && (own[i].apart || is_flat(step) || by_blas(divider, step));
     }
     number_parts(steps);
 }

@@ -58,20 +58,6 @@ static void emit_plan_table(Emit *emit, Text *to) {
     text_add(to, " */\n\n");
 }
 
-static bool multiplies(const Step *step) {
-    for (int i = 0; i < step_body(step)->count; i++)
-        if (multiplies(step_body(step)->items[i])) return true;
-    return step->kind == STEP_GEMM;
-}
-
-static bool uses_blas(const Emit *emit) {
-    for (int i = 0; i < emit->programs->count; i++)
-        for (int part = 0; part < PART_COUNT; part++)
-            for (int k = 0; k < emit->programs->items[i]->part[part].count; k++)
-                if (multiplies(emit->programs->items[i]->part[part].items[k])) return !emit->options->plain;
-    return false;
-}
-
 static void emit_model_struct(Emit *emit, Text *to) {
     text_add(
         to, "struct %s {\n    %s_clock clock;\n    size_t capacity;      /* examples at once */\n    float *tensors;\n",
@@ -108,7 +94,7 @@ static void emit_source(Emit *emit, Text *to, const char *header) {
     emit_plan_table(emit, to);
     const bool threads = has_piece(emit, "threads"), profile = emit->options->profile;
     if (threads || profile) text_add(to, "#ifndef _POSIX_C_SOURCE\n#define _POSIX_C_SOURCE 200809L\n#endif\n");
-    text_add(to, "#include \"%s\"\n\n%s", header, uses_blas(emit) ? "#include <cblas.h>\n" : "");
+    text_add(to, "#include \"%s\"\n\n%s", header, strstr(code.bytes, "cblas_") ? "#include <cblas.h>\n" : "");
     if (threads) text_add(to, "#include <fenv.h>\n");
     text_add(to, "#include <math.h>\n");
     if (threads) text_add(to, "#include <pthread.h>\n#include <signal.h>\n#include <stdatomic.h>\n");

@@ -74,8 +74,9 @@ const char *c_name(Arena *arena, const char *name) {
 }
 
 const char *c_variable(Arena *arena, const char *name) {
-    static const char *const functions[] = {"support_", "run_", "loop_", "convolve_", "call_", "cblas_", "Cblas", "gdl_", "GDL_",
-                                            "team_", "part_", "pieces_"};
+    static const char *const functions[] = {"support_", "SUPPORT_", "run_", "loop_", "convolve_", "call_",
+                                            "cblas_",   "Cblas",    "gdl_", "GDL_",  "team_",     "part_",
+                                            "pieces_"};
     for (size_t i = 0; i < sizeof functions / sizeof *functions; i++)
         if (strncmp(name, functions[i], strlen(functions[i])) == 0)
             return arena_printf(arena, "x_%s", c_name(arena, name));

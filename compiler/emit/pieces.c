@@ -4,10 +4,11 @@
 #include <ctype.h>
 #include <string.h>
 
-extern const char support_math[], support_random[], support_gemm[], support_vector[], support_conv[], support_profile[], support_threads[];
+extern const char support_math[], support_random[], support_vector[], support_product[], support_conv[], support_profile[],
+    support_threads[];
 
-static const char *const sources[] = {support_math, support_random, support_gemm, support_vector, support_conv, support_profile,
-                                      support_threads};
+static const char *const sources[] = {support_math, support_random,  support_vector, support_product,
+                                      support_conv, support_profile, support_threads};
 
 static bool same_word(const char *text, const char *word) {
     const size_t length = strlen(word);
@@ -53,13 +54,19 @@ static size_t word_length(const char *text) {
     return length;
 }
 
+/* How much text from here on is no code: a string, or a line for the preprocessor that defines nothing. */
+static size_t other_length(const char *text) {
+    if (*text == '"') return strcspn(text + 1, "\"") + 2;
+    return *text == '#' && strncmp(text, "#define", 7) != 0 ? strcspn(text, "\n") : 0;
+}
+
 /* Text up to `end`, in which a variable that is called like the model gets another name. */
 static void copy_renamed(const Emit *emit, Text *to, const char *from, const char *end) {
     while (from < end) {
-        const size_t length = word_length(from);
-        text_bytes(to, from, length ? length : 1);
-        if (length > 0 && same_word(from, emit->name)) text_add(to, "_");
-        from += length ? length : 1;
+        const size_t other = other_length(from), word = word_length(from), length = other ? other : word ? word : 1;
+        text_bytes(to, from, length);
+        if (word > 0 && same_word(from, emit->name)) text_add(to, "_");
+        from += length;
     }
 }
 

@@ -1,15 +1,17 @@
-/* Matrix products as calls: of the BLAS, or of the pieces of support/gemm.c. */
+/* Matrix products as calls: of CBLAS, or of the kernels of support/product.c. */
 #include "emit.h"
 
-#include <inttypes.h>
 #include <string.h>
 
-static const char *integer_text(Emit *emit, const Poly *poly) {
-    int64_t value;
-    if (poly_constant(poly, &value)) return arena_printf(emit->arena, "%" PRId64, value);
-    const char *text = poly_text(emit, poly);
-    return arena_printf(emit->arena, strchr(text, ' ') ? "(int)(%s)" : "(int)%s", text);
+/* ── CBLAS ────────────────────────────────────────────────────────────────────────────────── */
+
+/* A size in the type that CBLAS takes. */
+static const char *as_int(Emit *emit, const char *size) {
+    if (size[strspn(size, "0123456789")] == '\0') return size;
+    return arena_printf(emit->arena, strchr(size, ' ') ? "(int)(%s)" : "(int)%s", size);
 }
+
+static const char *integer_text(Emit *emit, const Poly *poly) { return as_int(emit, poly_text(emit, poly)); }
 
 /* A distance between rows; rows of which there is only one are as far apart as they are long. */
 static const char *leading(Emit *emit, const Poly *distance, const Poly *length) {
@@ -20,18 +22,11 @@ static bool adjacent(const Poly *distance) { return poly_is(distance, 0) || poly
 
 static const char *beta(const Gemm *g) { return g->add ? "1.0f" : "0.0f"; }
 
-/* The number of rows to compute: all of them, or as many as the text says. */
-static const char *rows_text(Emit *emit, const Gemm *g, const char *rows) {
-    if (rows == NULL) return integer_text(emit, g->m);
-    if (rows[strspn(rows, "0123456789")] == '\0') return rows;
-    return arena_printf(emit->arena, strchr(rows, ' ') ? "(int)(%s)" : "(int)%s", rows);
-}
-
 static const char *sgemm_call(Emit *emit, const Gemm *g, const char *rows, const char *a, const char *b, const char *c) {
     const bool a_rows = adjacent(g->a_k), b_rows = adjacent(g->b_n);
     return arena_printf(
         emit->arena, "cblas_sgemm(CblasRowMajor, %s, %s, %s, %s, %s, 1.0f, %s, %s, %s, %s, %s, %s, %s);",
-        a_rows ? "CblasNoTrans" : "CblasTrans", b_rows ? "CblasNoTrans" : "CblasTrans", rows_text(emit, g, rows),
+        a_rows ? "CblasNoTrans" : "CblasTrans", b_rows ? "CblasNoTrans" : "CblasTrans", as_int(emit, rows),
         integer_text(emit, g->n), integer_text(emit, g->k), a,
         a_rows ? leading(emit, g->a_m, g->k) : leading(emit, g->a_k, g->m), b,
         b_rows ? leading(emit, g->b_k, g->n) : leading(emit, g->b_n, g->k), beta(g), c, integer_text(emit, g->n));
@@ -43,30 +38,62 @@ typedef struct Matrix { const char *place, *count; const Poly *rows, *columns, *
 static const char *sgemv_call(Emit *emit, const Matrix *matrix, const char *x, const Poly *x_step,
                               const char *beta_text, const char *y) {
     const bool by_rows = adjacent(matrix->column);
-    const char *columns = integer_text(emit, matrix->columns);
+    const char *rows = as_int(emit, matrix->count), *columns = integer_text(emit, matrix->columns);
     return arena_printf(
         emit->arena, "cblas_sgemv(CblasRowMajor, %s, %s, %s, 1.0f, %s, %s, %s, %s, %s, %s, 1);",
-        by_rows ? "CblasNoTrans" : "CblasTrans", by_rows ? matrix->count : columns, by_rows ? columns : matrix->count,
-        matrix->place,
+        by_rows ? "CblasNoTrans" : "CblasTrans", by_rows ? rows : columns, by_rows ? columns : rows, matrix->place,
         by_rows ? leading(emit, matrix->row, matrix->columns) : leading(emit, matrix->column, matrix->rows), x,
         poly_is(x_step, 0) ? "1" : integer_text(emit, x_step), beta_text, y);
 }
 
-static const char *plain_call(Emit *emit, const Gemm *g, const char *rows, const char *a, const char *b, const char *c) {
-    return arena_printf(emit->arena, "%s(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s);",
-                        piece(emit, g->add ? "gemm_add" : "gemm"), rows ? rows : poly_text(emit, g->m), poly_text(emit, g->n),
-                        poly_text(emit, g->k), a, poly_text(emit, g->a_m), poly_text(emit, g->a_k), b,
-                        poly_text(emit, g->b_k), poly_text(emit, g->b_n), c);
+/* ── kernels of our own ───────────────────────────────────────────────────────────────────── */
+
+/* How far neighbours are apart; of what is only one, as if it were packed. */
+static const char *apart(Emit *emit, const Poly *distance) {
+    return poly_is(distance, 0) ? "1" : poly_text(emit, distance);
 }
 
-const char *gemm_call(Emit *emit, const Gemm *g, const char *rows, const char *a, const char *b, const char *c) {
-    const Matrix of_a = {a, rows_text(emit, g, rows), g->m, g->k, g->a_m, g->a_k},
-                 of_b = {b, integer_text(emit, g->n), g->n, g->k, g->b_n, g->b_k};
-    if (emit->options->plain) return plain_call(emit, g, rows, a, b, c);
-    if (poly_is(g->n, 1)) return sgemv_call(emit, &of_a, b, g->b_k, beta(g), c);
-    if (poly_is(g->m, 1)) return sgemv_call(emit, &of_b, a, g->a_k, beta(g), c);
-    return sgemm_call(emit, g, rows, a, b, c);
+/* A row of the result, where it has only one, or else its only column: a vector times the rows of a matrix. */
+static const char *vector_call(Emit *emit, const Gemm *g, const Matrix *matrix, const char *x, const Poly *x_step,
+                               const char *c) {
+    const char *rows = matrix->count, *columns = poly_text(emit, matrix->columns);
+    if (adjacent(matrix->row))
+        return arena_printf(emit->arena, "%s(1, %s, %s, %s, 1, %s, %s, %s, %s, %s, %d);", piece(emit, "product"), rows,
+                            columns, x, apart(emit, x_step), matrix->place, apart(emit, matrix->column), c, rows, g->add);
+    if (adjacent(matrix->column) && adjacent(x_step))
+        return arena_printf(emit->arena, "%s(%s, %s, %s, %s, %s, %s, %d);", piece(emit, "product_vector"), rows, columns,
+                            matrix->place, poly_text(emit, matrix->row), x, c, g->add);
+    return NULL;
 }
+
+static const char *kernel_call(Emit *emit, const Gemm *g, const char *rows, const char *a, const char *b, const char *c) {
+    const char *sizes = arena_printf(emit->arena, "%s, %s, %s", rows, poly_text(emit, g->n), poly_text(emit, g->k));
+    const char *left = arena_printf(emit->arena, "%s, %s, %s", a, apart(emit, g->a_m), apart(emit, g->a_k));
+    const char *right = arena_printf(emit->arena, "%s, %s", b, apart(emit, g->b_k));
+    const char *result = arena_printf(emit->arena, "%s, %s, %d", c, poly_text(emit, g->n), g->add);
+    if (adjacent(g->b_n))
+        return arena_printf(emit->arena, "%s(%s, %s, %s, %s);", piece(emit, "product"), sizes, left, right, result);
+    return arena_printf(emit->arena, "%s(%s, %s, %s, %s, %s);", piece(emit, "product_turned"), sizes, left, right,
+                        apart(emit, g->b_n), result);
+}
+
+/* ── which it is to be ────────────────────────────────────────────────────────────────────── */
+
+const char *gemm_call(Emit *emit, const Gemm *g, const char *rows, const char *a, const char *b, const char *c) {
+    if (rows == NULL) rows = poly_text(emit, g->m);
+    const Matrix of_a = {a, rows, g->m, g->k, g->a_m, g->a_k}, of_b = {b, poly_text(emit, g->n), g->n, g->k, g->b_n, g->b_k};
+    const bool column = poly_is(g->n, 1), row = poly_is(g->m, 1);
+    if (gemm_by_blas(emit->module, emit->options, g))
+        return column ? sgemv_call(emit, &of_a, b, g->b_k, beta(g), c)
+               : row  ? sgemv_call(emit, &of_b, a, g->a_k, beta(g), c)
+                      : sgemm_call(emit, g, rows, a, b, c);
+    const char *call = column ? vector_call(emit, g, &of_a, b, g->b_k, c)
+                       : row  ? vector_call(emit, g, &of_b, a, g->a_k, c)
+                              : NULL;
+    return call ? call : kernel_call(emit, g, rows, a, b, c);
+}
+
+/* ── the product with its loops ───────────────────────────────────────────────────────────── */
 
 const char *product_comment(Emit *emit, const Gemm *g) {
     return arena_printf(emit->arena, "%s = %s @ %s%s", value_comment(emit, g->c), value_comment(emit, g->a),

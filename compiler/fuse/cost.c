@@ -220,3 +220,16 @@ Traffic unfused_traffic(Arena *arena, const StepList *steps) {
     for (int i = 0; i < steps->count; i++) add_pass(arena, steps->items[i], &traffic);
     return traffic;
 }
+
+/* ── BLAS or not ──────────────────────────────────────────────────────────────────────────── */
+
+/* BLAS packs its operands first, to be as fast with any; our kernels read them where they lie. That wins, by a third for the products
+ * of usual layers, until the operand that is gone through again and again, or the result, drops out of the caches: from there
+ * on (measured against OpenBLAS with AVX-512, AVX2 and SSE) what packing costs does not matter any more. A product of few rows,
+ * which meets each element of a right operand with packed rows only once, bears more. */
+bool gemm_by_blas(const Module *module, const Options *options, const Gemm *gemm) {
+    const double m = (double)poly_high(module, gemm->m), n = (double)poly_high(module, gemm->n), k = (double)poly_high(module, gemm->k);
+    const bool once = (poly_is(gemm->b_n, 1) || poly_is(gemm->b_n, 0)) && m <= n && m <= 256;
+    if (options->blas != BLAS_CHOSEN) return options->blas == BLAS_ALL;
+    return m * n * k > (once ? 0x1p27 : 0x1p25);
+}

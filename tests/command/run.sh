@@ -50,7 +50,7 @@ expect 2 'one model at a time' good.gdl other.gdl -o out.c
 expect 2 'unrecognized option' --unknown good.gdl
 expect 2 'the stages are' --emit nothing good.gdl
 expect 2 'NAME=VALUE' -D width good.gdl --summary
-expect 2 'none or cblas' --blas=fast good.gdl -o out.c
+expect 2 'cblas, all or none' --blas=fast good.gdl -o out.c
 expect 2 'the output good.gdl is the model itself' good.gdl -o good.gdl
 expect 2 '`float` cannot stand before symbols' good.gdl -o float.c
 expect 2 'give a name made of' good.gdl -o out.c --name 'a b'

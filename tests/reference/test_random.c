@@ -27,7 +27,7 @@ static bool emit_module(const char *folder, int seed) {
     if (!module)
         return false;
     const char *header = arena_printf(context.arena, "m%d.h", seed);
-    Options options = {.product = PRODUCT_C, .input = "random.gdl", .output = header, .plain = seed % 2 == 0, .parts = seed % 3 == 0, .command = "test_random"};
+    Options options = {.product = PRODUCT_C, .input = "random.gdl", .output = header, .blas = (Blas)(seed % 3), .parts = seed % 2 == 0, .command = "test_random"};
     Text source = {.arena = context.arena}, declarations = {.arena = context.arena};
     ProgramList programs = fuse(&context, module, &options);
     emit(&context, module, &options, &programs, plan(&context, module, &options, &programs), header, &source, &declarations);

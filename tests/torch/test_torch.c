@@ -2,7 +2,7 @@
  *
  *     test_torch TRUTH LIBRARY NAME     the library holds the model, emitted with that name
  *
- * Every stage of the model that the file knows is run for its steps (20 to 50) from the weights and batches of truth.py's formulas,
+ * Every stage of the model that the file knows is run for its steps (10 to 50) from the weights and batches of truth.py's formulas,
  * and every net and export that it knows is called once. */
 #include "../library.h"
 #include "runtime.h"
@@ -191,7 +191,7 @@ static void check_stage(Trial *trial, const gdl_stage *stage) {
         return;
     set_all_weights(trial);
     stage->begin(trial->instance);
-    count(trial, numbers >= 20 * phases && numbers % phases == 0 && run_steps(trial, stage, losses, numbers / phases));
+    count(trial, numbers >= 10 * phases && numbers % phases == 0 && run_steps(trial, stage, losses, numbers / phases));
     for (size_t i = 0; i < trial->model->tensors; i++)
         if (trial->model->tensor[i].role != GDL_OPTIMIZER)
             count(trial, same_weights(trial, stage, &trial->model->tensor[i]));

@@ -1,6 +1,5 @@
 /* The fragments that gdlc copies into its output: mathematical functions beside the library's in double precision, random
- * numbers beside the published ones, matrix products beside plain sums. */
-#include "../../compiler/support/gemm.c"
+ * numbers beside the published ones. (Matrix products, convolutions: support/.) */
 #include "../../compiler/support/random.c"
 
 #include <criterion/criterion.h>
@@ -138,35 +137,4 @@ Test(random, orthogonal_matrices_are_so) {
     check_orthogonal(4, 9);
     check_orthogonal(1, 5);
     check_orthogonal(5, 1);
-}
-
-/* ── matrix products ──────────────────────────────────────────────────────────────────────── */
-
-enum { SIDE = 150 };
-static float a[SIDE * 300], b[SIDE * 300], c[SIDE * SIDE];
-
-/* Small whole numbers, so that every order of summation gives the same. */
-static void fill(float *values, size_t count, unsigned *state) {
-    for (size_t i = 0; i < count; i++) values[i] = (float)((*state = *state * 1664525u + 1013904223u) >> 29) - 3.0f;
-}
-
-static void check_gemm(size_t m, size_t n, size_t k, int a_turned, int b_turned) {
-    const size_t a_m = a_turned ? 1 : k, a_k = a_turned ? m : 1, b_k = b_turned ? 1 : n, b_n = b_turned ? k : 1;
-    support_gemm(m, n, k, a, a_m, a_k, b, b_k, b_n, c);
-    for (size_t i = 0; i < m; i++)
-        for (size_t j = 0; j < n; j++) {
-            float sum = 0.0f;
-            for (size_t l = 0; l < k; l++) sum += a[i * a_m + l * a_k] * b[l * b_k + j * b_n];
-            cr_assert_eq(c[i * n + j], sum, "%zu x %zu over %zu at %zu, %zu", m, n, k, i, j);
-        }
-}
-
-Test(gemm, all_shapes_around_its_blocks) {
-    static const size_t sizes[] = {1, 5, 6, 7, 16, 17, 48, 65, 150}, depths[] = {1, 2, 127, 128, 129, 300};
-    unsigned state = 1;
-    fill(a, sizeof a / sizeof *a, &state);
-    fill(b, sizeof b / sizeof *b, &state);
-    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
-        for (size_t j = 0; j < sizeof sizes / sizeof *sizes; j++)
-            check_gemm(sizes[i], sizes[j], depths[(i + 2 * j) % 6], i % 2 == 0, j % 3 == 0);
 }

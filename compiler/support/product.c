@@ -1,0 +1,203 @@
+/* Matrix products of emitted code (see math.c for the form): c = a b, or c += a b, where c has m rows and n columns, and a product
+ * of k terms is summed for each element. Neighbours along m and k in `a` lie a_m and a_k elements apart, those along k and n in b
+ * b_k and b_n, the rows of c c_m.
+ *
+ * A tile of the result stays in registers while the product runs along k. The lanes of a register are either neighbouring columns
+ * of the result or neighbouring rows: how the operands lie decides which, so that nothing large is ever rearranged. Each
+ * element is the sum of its terms in their order, in blocks of a fixed depth, however rows and columns are cut: a product in parts
+ * gives the same bits as the whole. */
+#include "vector.c"
+
+/*** operands
+ * Of a product, or of a tile of one. */
+typedef struct support_operands {
+    const float *a, *b;
+    float *c;
+    size_t a_m, a_k, b_k, b_n, c_m;
+    int add; /* to what c holds */
+} support_operands;
+
+/*** tile: operands unrolled vector_spread vector_multiply_add vector_load vector_load_part vector_store_part
+ * `rows` rows of c, `vectors` registers wide, of which the last has `lanes` columns. b_n is 1. */
+support_expanded void support_tile(const size_t rows, const size_t vectors, size_t depth, size_t lanes, const support_operands *o) {
+    support_vector sum[SUPPORT_TILE][3], right[3];
+    const float *a = o->a, *b = o->b;
+    SUPPORT_UNROLLED
+    for (size_t i = 0; i < rows; i++)
+        SUPPORT_UNROLLED
+        for (size_t j = 0; j < vectors; j++) sum[i][j] = support_vector_spread(0.0f);
+    for (size_t k = 0; k < depth; k++, a += o->a_k, b += o->b_k) {
+        SUPPORT_UNROLLED
+        for (size_t j = 0; j + 1 < vectors; j++) right[j] = support_vector_load(b + j * SUPPORT_LANES);
+        right[vectors - 1] = support_vector_load_part(b + (vectors - 1) * SUPPORT_LANES, (ptrdiff_t)lanes);
+        SUPPORT_UNROLLED
+        for (size_t i = 0; i < rows; i++) {
+            const support_vector left = support_vector_spread(a[i * o->a_m]);
+            SUPPORT_UNROLLED
+            for (size_t j = 0; j < vectors; j++) sum[i][j] = support_vector_multiply_add(left, right[j], sum[i][j]);
+        }
+    }
+    SUPPORT_UNROLLED
+    for (size_t i = 0; i < rows; i++)
+        SUPPORT_UNROLLED
+        for (size_t j = 0; j < vectors; j++) {
+            float *to = o->c + i * o->c_m + j * SUPPORT_LANES;
+            const ptrdiff_t count = j + 1 < vectors ? SUPPORT_LANES : (ptrdiff_t)lanes;
+            if (o->add) sum[i][j] += support_vector_load_part(to, count);
+            support_vector_store_part(to, sum[i][j], count);
+        }
+}
+
+/*** tile_of: tile
+ * The same for any number of rows and registers that a tile can have: one function for all products. */
+static void support_tile_of(size_t rows, size_t vectors, size_t depth, size_t lanes, const support_operands *o) {
+#define SUPPORT_CASES(ROWS)                                                                                                    \
+    case 3 * ROWS - 2: support_tile(ROWS, 1, depth, lanes, o); break;                                                          \
+    case 3 * ROWS - 1: support_tile(ROWS, 2, depth, lanes, o); break;                                                          \
+    case 3 * ROWS: support_tile(ROWS, 3, depth, lanes, o); break;
+    switch (3 * (rows - 1) + vectors) {
+        SUPPORT_CASES(1) SUPPORT_CASES(2) SUPPORT_CASES(3) SUPPORT_CASES(4)
+#if defined __AVX512F__ || defined __aarch64__ /* SUPPORT_TILE is 8 */
+        SUPPORT_CASES(5) SUPPORT_CASES(6) SUPPORT_CASES(7) SUPPORT_CASES(8)
+#endif
+    }
+#undef SUPPORT_CASES
+}
+
+/*** product: tile_of
+ * Columns in lanes, for a b whose rows are packed (b_n is 1). The smaller operand is gone through again and again, so that it stays
+ * in the fast caches. */
+static void support_product(size_t m, size_t n, size_t k, const float *a, size_t a_m, size_t a_k, const float *b, size_t b_k,
+                            float *c, size_t c_m, int add) {
+    enum { DEPTH = 128, COLUMNS = 3 * SUPPORT_LANES };
+    support_operands tile = {.a_m = a_m, .a_k = a_k, .b_k = b_k, .b_n = 1, .c_m = c_m};
+    for (size_t start = 0; start < k; start += DEPTH)
+        for (size_t row = 0, column = 0; row < m && column < n;) {
+            const size_t rows = m - row < SUPPORT_TILE ? m - row : SUPPORT_TILE;
+            const size_t columns = n - column < COLUMNS ? n - column : COLUMNS;
+            const size_t vectors = (columns + SUPPORT_LANES - 1) / SUPPORT_LANES;
+            const size_t depth = k - start < DEPTH ? k - start : DEPTH;
+            tile.a = a + row * a_m + start * a_k, tile.b = b + start * b_k + column;
+            tile.c = c + row * c_m + column, tile.add = add || start > 0;
+            support_tile_of(rows, vectors, depth, columns - (vectors - 1) * SUPPORT_LANES, &tile);
+            if (m > n) {
+                column += COLUMNS;
+                if (column >= n) column = 0, row += SUPPORT_TILE;
+            } else {
+                row += SUPPORT_TILE;
+                if (row >= m) row = 0, column += COLUMNS;
+            }
+        }
+}
+
+/*** turned_tile: operands vector_transpose vector_spread vector_multiply_add vector_load_part vector_store_part
+ * `rows` rows of c, in the lanes of a register for each of its columns, which are a power of two. Neighbours along m in `a` are
+ * neighbours in memory. */
+support_expanded void support_turned_tile(const size_t columns, size_t depth, size_t rows, const support_operands *o) {
+    support_vector sum[SUPPORT_LANES];
+    const float *a = o->a, *b[4];
+    SUPPORT_UNROLLED
+    for (size_t j = 0; j < SUPPORT_LANES; j++) sum[j] = support_vector_spread(0.0f);
+    for (size_t j = 0; j < 4; j++) b[j] = o->b + (4 * j < columns ? 4 * j : 0) * o->b_n; /* few pointers: they are registers, too */
+    for (size_t k = 0; k < depth; k++, a += o->a_k) {
+        const support_vector left = support_vector_load_part(a, (ptrdiff_t)rows);
+        SUPPORT_UNROLLED
+        for (size_t j = 0; j < columns; j++)
+            sum[j] = support_vector_multiply_add(support_vector_spread(b[j / 4][j % 4 * o->b_n]), left, sum[j]);
+        SUPPORT_UNROLLED
+        for (size_t j = 0; j < 4; j++) b[j] += o->b_k;
+    }
+    support_vector_transpose(sum);
+    SUPPORT_UNROLLED
+    for (size_t i = 0; i < SUPPORT_LANES; i++) {
+        float *to = o->c + i * o->c_m;
+        if (i < rows && o->add) sum[i] += support_vector_load_part(to, (ptrdiff_t)columns);
+        if (i < rows) support_vector_store_part(to, sum[i], (ptrdiff_t)columns);
+    }
+}
+
+/*** turned_tile_of: turned_tile
+ * The same for as many columns as there are lanes, or fewer: returns how many it has done, the largest power of two. */
+static size_t support_turned_tile_of(size_t columns, size_t depth, size_t rows, const support_operands *o) {
+#define SUPPORT_TURNED(COLUMNS)                                                                                                \
+    if (COLUMNS <= SUPPORT_LANES && columns >= COLUMNS) {                                                                      \
+        support_turned_tile(COLUMNS <= SUPPORT_LANES ? COLUMNS : 1, depth, rows, o);                                           \
+        return COLUMNS;                                                                                                        \
+    }
+    SUPPORT_TURNED(16) SUPPORT_TURNED(8) SUPPORT_TURNED(4) SUPPORT_TURNED(2)
+#undef SUPPORT_TURNED
+    support_turned_tile(1, depth, rows, o);
+    return 1;
+}
+
+/*** panel: vector_transpose vector_spread vector_load_part vector_store
+ * Rows of a matrix, no more than there are lanes, as the columns of another one, which is packed and filled up with zeros. */
+static void support_panel(size_t rows, size_t columns, const float *from, size_t row, size_t column, float *to) {
+    support_vector v[SUPPORT_LANES];
+    for (size_t k = 0; k < columns; k += SUPPORT_LANES) {
+        const size_t count = columns - k < SUPPORT_LANES ? columns - k : SUPPORT_LANES;
+        SUPPORT_UNROLLED
+        for (size_t i = 0; i < SUPPORT_LANES; i++)
+            v[i] = i < rows && column == 1 ? support_vector_load_part(from + i * row + k, (ptrdiff_t)count) : support_vector_spread(0.0f);
+        support_vector_transpose(v);
+        SUPPORT_UNROLLED
+        for (size_t i = 0; i < SUPPORT_LANES; i++) support_vector_store(to + (k + i) * SUPPORT_LANES, v[i]);
+    }
+    for (size_t k = 0; column != 1 && k < columns; k++)
+        for (size_t i = 0; i < rows; i++) to[k * SUPPORT_LANES + i] = from[i * row + k * column];
+}
+
+/*** product_turned: turned_tile_of panel
+ * Rows in lanes, for any b. What `a` has for one register is brought in order first, where a_m is not 1. */
+static void support_product_turned(size_t m, size_t n, size_t k, const float *a, size_t a_m, size_t a_k, const float *b,
+                                   size_t b_k, size_t b_n, float *c, size_t c_m, int add) {
+    enum { DEPTH = 256 };
+    float panel[DEPTH * SUPPORT_LANES];
+    support_operands tile = {.a = panel, .a_m = 1, .a_k = SUPPORT_LANES, .b_k = b_k, .b_n = b_n, .c_m = c_m};
+    for (size_t start = 0; start < k; start += DEPTH)
+        for (size_t row = 0; row < m; row += SUPPORT_LANES) {
+            const size_t depth = k - start < DEPTH ? k - start : DEPTH;
+            const size_t rows = m - row < SUPPORT_LANES ? m - row : SUPPORT_LANES;
+            const float *from = a + row * a_m + start * a_k;
+            if (a_m != 1) support_panel(rows, depth, from, a_m, a_k, panel);
+            else tile.a = from, tile.a_k = a_k;
+            tile.add = add || start > 0;
+            for (size_t column = 0; column < n;) {
+                tile.b = b + start * b_k + column * b_n;
+                tile.c = c + row * c_m + column;
+                column += support_turned_tile_of(n - column, depth, rows, &tile);
+            }
+        }
+}
+
+/*** vector_rows: vector_transpose vector_spread vector_multiply_add vector_load_part vector_store_part
+ * `rows` rows of a matrix times a vector, a register of terms at a time; what the lanes have summed is added at the end. */
+support_expanded void support_vector_rows(const size_t rows, size_t k, const float *a, size_t a_m, const float *b, float *c,
+                                          int add) {
+    support_vector sum[SUPPORT_LANES];
+    SUPPORT_UNROLLED
+    for (size_t i = 0; i < SUPPORT_LANES; i++) sum[i] = support_vector_spread(0.0f);
+    for (size_t start = 0; start < k; start += SUPPORT_LANES) {
+        const size_t count = k - start < SUPPORT_LANES ? k - start : SUPPORT_LANES;
+        const support_vector right = support_vector_load_part(b + start, (ptrdiff_t)count);
+        SUPPORT_UNROLLED
+        for (size_t i = 0; i < rows; i++) {
+            const support_vector left = support_vector_load_part(a + i * a_m + start, (ptrdiff_t)count);
+            sum[i] = support_vector_multiply_add(left, right, sum[i]);
+        }
+    }
+    support_vector_transpose(sum);
+    SUPPORT_UNROLLED
+    for (size_t i = 1; i < SUPPORT_LANES; i++) sum[0] += sum[i];
+    if (add) sum[0] += support_vector_load_part(c, (ptrdiff_t)rows);
+    support_vector_store_part(c, sum[0], (ptrdiff_t)rows);
+}
+
+/*** product_vector: vector_rows
+ * A matrix with packed rows (a_k is 1), times a packed vector. */
+static void support_product_vector(size_t m, size_t k, const float *a, size_t a_m, const float *b, float *c, int add) {
+    size_t row = 0;
+    for (; row + SUPPORT_LANES <= m; row += SUPPORT_LANES)
+        support_vector_rows(SUPPORT_LANES, k, a + row * a_m, a_m, b, c + row, add);
+    for (; row < m; row++) support_vector_rows(1, k, a + row * a_m, a_m, b, c + row, add);
+}
