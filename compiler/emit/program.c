@@ -82,13 +82,6 @@ static void emit_draw(Emit *emit, Text *to, const Draw *draw, const Range *range
 
 /* ── pointers ─────────────────────────────────────────────────────────────────────────────── */
 
-/* A comment may mention what no step has to do with. */
-static bool accessed(const AccessList *accesses, const Buffer *buffer) {
-    for (int i = 0; i < accesses->count; i++)
-        if (accesses->items[i].buffer == buffer) return true;
-    return false;
-}
-
 static bool written_in(const AccessList *accesses, const Buffer *buffer) {
     for (int i = 0; i < accesses->count; i++)
         if (accesses->items[i].buffer == buffer && accesses->items[i].writes) return true;
@@ -113,7 +106,6 @@ static void emit_pointers(Emit *emit, Text *to, const Program *program, const Ac
     for (int i = 0; i < program->buffers.count; i++) {
         const Buffer *buffer = program->buffers.items[i];
         if (buffer->kind == BUFFER_INPUT || buffer->kind == BUFFER_OUTPUT || !mentions(body, buffer->name)) continue;
-        if (!accessed(accesses, buffer)) continue;
         text_add(to, "    %sfloat *const %s = %s;\n", written_in(accesses, buffer) ? "" : "const ", buffer->name,
                  buffer_place(emit, buffer));
     }

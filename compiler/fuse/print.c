@@ -185,7 +185,7 @@ static void print_traffic(Printer *printer, const StepList *steps) {
     const Module *module = printer->module;
     const Traffic fused = fused_traffic(printer->to->arena, steps), unfused = unfused_traffic(printer->to->arena, steps);
     text_add(printer->to, "  # kernels: %d, bytes at a batch of %" PRId64 ": %" PRId64 "; with one for each value: %d, %" PRId64 "\n",
-             fused.kernels, dim_high(dim_batch(1), &module->symbols), poly_high(module, fused.bytes), unfused.kernels,
+             fused.kernels, module->symbols.items[SYMBOL_BATCH].high, poly_high(module, fused.bytes), unfused.kernels,
              poly_high(module, unfused.bytes));
 }
 

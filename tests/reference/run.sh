@@ -40,15 +40,18 @@ compare() {
     model=$1 name=$(basename "$1" .gdl)
     shift
     "$B/gdlc" "$model" "$@" -o "$folder/$name.c" > "$folder/log" 2>&1 && library "$name" >> "$folder/log" 2>&1 &&
-        "$programs/test_models" "$model" "$folder/$name.so" "$name" > "$folder/log" 2>&1
+        "$programs/test_models" "$model" "$folder/$name.so" "$name" $batch > "$folder/log" 2>&1
     count "$folder/log"
     rm -f "$folder/$name".*
 }
 
+batch=
 for model in models/*.gdl tests/reference/*.gdl; do compare "$model"; done
 for name in stacked vae conv gan_replay averaged wgan_gp; do
     [ -e models/$name.gdl ] && compare models/$name.gdl --parts
 done
+batch=300 # so many that rows come in several blocks
+for option in --threads=posix --threads=none --blas=none; do compare tests/reference/blocks.gdl $option; done
 
 # The same results where loops over time compute again what they do not keep, in less memory.
 "$B/gdlc" --recompute tests/reference/loops.gdl -o "$folder/loops.c" > "$folder/log" 2>&1 && library loops >> "$folder/log" 2>&1 &&

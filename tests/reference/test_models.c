@@ -1,8 +1,8 @@
 /* An emitted model beside the interpreter, from the same text.
  *
- *     test_models MODEL.gdl LIBRARY NAME     the library holds the model, emitted with that name
+ *     test_models MODEL.gdl LIBRARY NAME [BATCH]     the library holds the model, emitted with that name
  *
- * With a reduced batch: the interpreter is slow. */
+ * With a reduced batch unless one is given: the interpreter is slow. */
 #include "../library.h"
 #include "../module.h"
 #include "compare.h"
@@ -12,8 +12,8 @@
 enum { BATCH = 3 };
 
 int main(int argc, char **argv) {
-    if (argc != 4) {
-        fprintf(stderr, "usage: test_models MODEL.gdl LIBRARY NAME\n");
+    if (argc != 4 && argc != 5) {
+        fprintf(stderr, "usage: test_models MODEL.gdl LIBRARY NAME [BATCH]\n");
         return 2;
     }
     Context context = {.arena = arena_create(), .name = argv[3]};
@@ -21,8 +21,8 @@ int main(int argc, char **argv) {
     Module *module = file < 0 ? NULL : module_of(&context, file);
     void *library = library_open(argv[2]);
     const gdl_model *model = library ? library_model(library, argv[3]) : NULL;
-    Comparison comparison = {.arena = context.arena, .module = module, .library = library, .model = model, .batch = BATCH, .high = 1,
-                             .random = 1};
+    Comparison comparison = {.arena = context.arena, .module = module, .library = library, .model = model, .random = 1, .high = 1,
+                             .batch = argc == 5 ? (size_t)atoi(argv[4]) : BATCH};
     if (!module || !model) {
         printf("%s: cannot be %s\n", argv[1], module ? "loaded" : "compiled");
         return 1;
