@@ -120,7 +120,9 @@ builds() { "$gdlc" "$models/$1.gdl" -o "$1" > said_by_gdlc 2>&1 && same "" "$(ca
 # ports "x: [28, 28], label: class[10]": NAME:TYPE of each, without spaces, one on a line.
 ports() { echo "$1" | tr -d ' ' | sed 's/,\([a-z]\)/\n\1/g'; }
 
-sizes() { echo "$1" | tr -d '[]' | tr , ' '; }
+# Sizes that are known only at run time are 28 here, as in the images.
+sizes() { echo "$1" | tr -d '[]' | tr , ' ' | sed 's/[a-z][a-z_0-9]*/28/g'; }
+lengths() { echo "$1" | grep -o '\[[^]]*\]' | grep -o '[a-z][a-z_0-9]*' | sort -u | sed 's/.*/--size &=28/'; }
 
 # real PORTS, drawn PORTS: a --data option for each input; of the data set, or of 200 examples that mean nothing.
 real() {
@@ -170,7 +172,7 @@ nearer() {
 # runs MODEL FUNCTION INPUTS OUTPUTS: 5 results, of the shapes that OUTPUTS ("mean: [10], log_var: [10]") say.
 runs() {
     # shellcheck disable=SC2046
-    "./$1" run "$2" --load "$1.safetensors" --count 5 $(drawn "$3") $(ports "$4" | sed 's/\(.*\):.*/--out \1=\1.out.npy/') || return 1
+    "./$1" run "$2" --load "$1.safetensors" --count 5 $(lengths "$3, $4") $(drawn "$3") $(ports "$4" | sed 's/\(.*\):.*/--out \1=\1.out.npy/') || return 1
     for output in $(ports "$4"); do
         # shellcheck disable=SC2046
         "$arrays" finite "${output%%:*}.out.npy" 5 $(sizes "${output#*:}") || return 1
