@@ -61,7 +61,7 @@ check "and the message says which" grep -q 'there is no picture of class' "$temp
 
 signals() { "$B/examples/signals" "$@" > "$temporary/table" 2> "$temporary/errors"; }
 check "signals trains on series of different lengths" signals "$temporary/signals.png" 20
-check "and draws them: two rows of six, twice" is "$(bytes_of_png "$temporary/signals.png")" "$(printf '%08x%08x' 586 198)"
+check "and draws them: two rows of six, twice" is "$(bytes_of_png "$temporary/signals.png")" "$(printf '%08x%08x' 590 202)"
 check "padding changes nothing" grep -q '^0 of 768 errors change' "$temporary/table"
 check "a bad number of iterations is refused" fails signals "$temporary/signals.png" many
 
