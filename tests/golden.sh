@@ -5,6 +5,8 @@
 #     NAME.ast .graph .kernels .plan .c gdlc --emit ENDING NAME.gdl prints this
 #     NAME.summary .memory              gdlc --summary, --memory
 #
+# Options of a case, such as --recompute, stand in NAME.flags.
+#
 #     tests/golden.sh [--renew] [FOLDER/NAME...]      all cases without a name; --renew writes what is printed now
 #
 # A new case starts with an empty file of that ending, renewed and read with care. A model without any of these is imported by
@@ -20,10 +22,12 @@ passed=0 failed=0 renew=
 
 # run ENDING MODEL: what is to be compared goes to standard output, the exit status is gdlc's.
 run() {
+    flags=
+    [ -e "${2%.gdl}.flags" ] && flags=$(cat "${2%.gdl}.flags")
     case $1 in
-    err) "$gdlc" "$2" -o "$scratch/nothing.c" 2>&1 > /dev/null ;;
-    summary | memory) "$gdlc" "--$1" "$2" 2>&1 ;;
-    *) "$gdlc" --emit "$1" "$2" 2>&1 ;;
+    err) "$gdlc" $flags "$2" -o "$scratch/nothing.c" 2>&1 > /dev/null ;;
+    summary | memory) "$gdlc" $flags "--$1" "$2" 2>&1 ;;
+    *) "$gdlc" $flags --emit "$1" "$2" 2>&1 ;;
     esac
 }
 

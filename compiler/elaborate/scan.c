@@ -63,7 +63,8 @@ static bool same_length(Elaborator *e, const Stmt *stmt, const Value *sequences)
 static bool read_sequences(Elaborator *e, Scope *scope, const Stmt *stmt, Value *sequences) {
     bool good = stmt->scanned.count == stmt->values.count;
     if (!good)
-        fail(e, stmt->scanned.items[0].span, "%d names for the elements of %d sequences", stmt->scanned.count, stmt->values.count);
+        fail(e, stmt->scanned.items[0].span, "%d name%s for the elements of %d sequence%s", stmt->scanned.count,
+             stmt->scanned.count == 1 ? "" : "s", stmt->values.count, stmt->values.count == 1 ? "" : "s");
     for (int i = 0; i < stmt->values.count; i++) good = read_sequence(e, scope, stmt->values.items[i], &sequences[i]) && good;
     return good && same_length(e, stmt, sequences);
 }

@@ -105,7 +105,9 @@ bool run_statement(Elaborator *e, Scope *scope, const Stmt *stmt, Value *result)
     case STMT_ADD_LOSS: run_add_loss(e, scope, stmt); return false;
     case STMT_SCAN: run_scan(e, scope, stmt, result); return false;
     case STMT_COLLECT: run_collect(e, scope, stmt); return false;
-    default: fail(e, stmt->span, "this statement belongs in a `train`"); return false;
+    default:
+        fail(e, stmt->span, is_scan_body(e, scope) ? "this belongs to a `train`, behind its scans" : "this statement belongs in a `train`");
+        return false;
     }
 }
 

@@ -108,6 +108,9 @@ static Node *total_loss(PhaseRun *run) {
 
 /* ── statements ───────────────────────────────────────────────────────────────────────────── */
 
+/* Where a stage has phases, what is named before them is there in each. */
+static bool names_values(const Stmt *stmt) { return stmt->kind == STMT_BIND || stmt->kind == STMT_SCAN; }
+
 static void run_phase_statement(PhaseRun *run, const Stmt *stmt) {
     Value result;
     switch (stmt->kind) {
@@ -116,7 +119,8 @@ static void run_phase_statement(PhaseRun *run, const Stmt *stmt) {
     case STMT_UPDATE:
     case STMT_CLIP:
     case STMT_AVERAGE: LIST_PUSH(run->e->arena, &run->updates, stmt); break;
-    case STMT_BIND: run_statement(run->e, run->scope, stmt, &result); break;
+    case STMT_BIND:
+    case STMT_SCAN: run_statement(run->e, run->scope, stmt, &result); break;
     case STMT_BATCH:
     case STMT_EPOCHS:
     case STMT_PHASE: break; /* of the whole stage, which reads them itself */
@@ -133,7 +137,7 @@ static void run_phase_statements(PhaseRun *run, const Callable *train) {
     }
     for (int i = 0; i < common->count; i++) {
         const Stmt *stmt = common->items[i];
-        if (!run->phase || stmt->kind == STMT_BIND) run_phase_statement(run, stmt);
+        if (!run->phase || names_values(stmt)) run_phase_statement(run, stmt);
     }
     for (int i = 0; run->phase && i < run->phase->body.count; i++) {
         StmtKind kind = run->phase->body.items[i]->kind;
