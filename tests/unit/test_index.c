@@ -111,3 +111,24 @@ Test(index, turns_are_apart_where_inner_loops_stay_within) {
     cr_expect_not(index_apart(arena, row, turned, 0), "rows and columns");
     cr_expect_not(index_apart(arena, j, j, 0), "the same element in every turn");
 }
+
+/* The parts of a concatenation: never the same elements, though no turn of one meets a turn of the other. */
+Test(index, parts_of_a_concatenation_are_apart_and_not_abreast) {
+    const Index *i = index_loop(arena, 0, number(4)), *j = index_loop(arena, 1, number(3)), *rows = index_mul(arena, i, number(3));
+    const Index *first = index_add(arena, rows, j), *behind = index_add(arena, first, index_const(arena, number(12)));
+    const Index *touching = index_add(arena, first, index_const(arena, number(11)));
+    cr_expect(index_apart(arena, first, behind, 0));
+    cr_expect(index_apart(arena, behind, first, 0));
+    cr_expect_not(index_abreast(arena, first, behind, 0), "elements of other rows");
+    cr_expect_not(index_apart(arena, first, touching, 0), "the last element of one is the first of the other");
+}
+
+/* In a loop over time, all steps before are in the same turn: what a step writes into a sequence lies beside what it reads. */
+Test(index, turns_inside_a_turn_of_time) {
+    const Index *time = index_loop(arena, 0, number(5)), *i = index_loop(arena, 1, batch(1)), *j = index_loop(arena, 2, number(2));
+    const Index *step = index_add(arena, index_mul(arena, i, number(2)), j);
+    const Index *now = index_add(arena, step, index_mul(arena, time, batch(2)));
+    cr_expect(index_abreast(arena, now, now, 1));
+    cr_expect(index_apart(arena, now, now, 1));
+    cr_expect_not(index_apart(arena, now, step, 1), "another step's elements");
+}

@@ -208,3 +208,47 @@ Test(interpret, orthogonal_draws) {
     free(rows);
     free(columns);
 }
+
+/* Two values that change places, and what one of them was before each step: xs are 1, 2, 3. */
+static Node *changing_places(bool reverse) {
+    static const double xs[] = {1, 2, 3};
+    const Shape none = {0};
+    Loop loop = loop_open(graph, dim_const(3), reverse);
+    Node *a = loop_carry(graph, &loop, graph_fill(graph, 10, &none)), *b = loop_carry(graph, &loop, graph_fill(graph, 20, &none));
+    Node *x = loop_element(graph, &loop, input(SHAPE(3), xs));
+    LIST_PUSH(arena, &loop.next, b);
+    LIST_PUSH(arena, &loop.next, graph_binary(graph, OP_ADD, a, x));
+    LIST_PUSH(arena, &loop.collected, a);
+    return loop_close(graph, &loop);
+}
+
+Test(interpret, loop) {
+    Node *scan = changing_places(false);
+    EXPECT(graph_part(graph, scan, 0), 22);
+    EXPECT(graph_part(graph, scan, 1), 14);
+    EXPECT(graph_part(graph, scan, 2), 10, 20, 11);
+}
+
+/* From the last element to the first; what is collected keeps the order of the elements. */
+Test(interpret, loop_backwards) {
+    Node *scan = changing_places(true);
+    EXPECT(graph_part(graph, scan, 0), 22);
+    EXPECT(graph_part(graph, scan, 1), 14);
+    EXPECT(graph_part(graph, scan, 2), 13, 20, 10);
+}
+
+/* s <- s + w * sum of (row * s), which the inner loop takes element by element from what the outer one carries. */
+Test(interpret, loop_in_a_loop) {
+    Node *w = input(SHAPE(1), DATA(2)), *one = graph_sum(graph, w, 1);
+    Loop outer = loop_open(graph, dim_const(2), false);
+    Node *s = loop_carry(graph, &outer, graph_const(graph, 1)), *row = loop_element(graph, &outer, input(SHAPE(2, 2), DATA(1, 2, 3, 4)));
+    Loop inner = loop_open(graph, dim_const(2), false);
+    Node *k = loop_carry(graph, &inner, graph_const(graph, 0)), *x = loop_element(graph, &inner, row);
+    LIST_PUSH(arena, &inner.next, graph_binary(graph, OP_ADD, k, graph_binary(graph, OP_MUL, x, s)));
+    Node *total = graph_part(graph, loop_close(graph, &inner), 0);
+    LIST_PUSH(arena, &outer.next, graph_binary(graph, OP_ADD, s, graph_binary(graph, OP_MUL, one, total)));
+    LIST_PUSH(arena, &outer.collected, total);
+    Node *scan = loop_close(graph, &outer);
+    EXPECT(graph_part(graph, scan, 0), 105);
+    EXPECT(graph_part(graph, scan, 1), 3, 49);
+}

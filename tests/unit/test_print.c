@@ -107,3 +107,23 @@ Test(print, drawing) {
                                  "    n1 -> r0;\n"
                                  "}\n");
 }
+
+Test(print, loops_with_their_bodies) {
+    const Shape steps = {.rank = 2, .dim = {dim_const(5), dim_const(4)}}, element = {.rank = 1, .dim = {dim_const(4)}};
+    Loop loop = loop_open(graph, dim_const(5), true);
+    Node *h = loop_carry(graph, &loop, graph_fill(graph, 0, &element)), *xt = loop_element(graph, &loop, graph_iota(graph, &steps, 0));
+    LIST_PUSH(arena, &loop.next, graph_binary(graph, OP_ADD, h, xt));
+    LIST_PUSH(arena, &loop.collected, h);
+    cr_expect_str_eq(printed(graph_part(graph, loop_close(graph, &loop), 1)), "net f(x: [n, 4])\n"
+                                 "    %0 = const 0  []\n"
+                                 "    %1 = expand %0 axes 0  [4]\n"
+                                 "    %2 = iota axis 0  [5, 4]\n"
+                                 "    %3 = scan %1 %2 carried 1 scanned 1 reverse over [5]  []\n"
+                                 "        %0 = slot 0  [4]\n"
+                                 "        %1 = slot 1  [4]\n"
+                                 "        %2 = add %0 %1  [4]\n"
+                                 "        next %2\n"
+                                 "        collect %0\n"
+                                 "    %4 = part %3 1  [5, 4]\n"
+                                 "    return y = %4\n");
+}

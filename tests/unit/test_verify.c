@@ -313,3 +313,93 @@ Test(verify, update_from_an_input) {
                                            &(DotAxes){.contract = 1, .a_contract = {0}, .b_contract = {0}});
     expect_fault("kernel", "other than by way of a gradient");
 }
+
+/* ── Loops ── */
+
+static Loop loop;
+static Node *scan, *last; /* h <- h + xs[t], three steps; xs: [3, n, 2] */
+
+static void make_loop(void) {
+    const Shape steps = {.rank = 3, .dim = {dim_const(3), dim_batch(1), dim_const(2)}};
+    loop = loop_open(graph, dim_const(3), false);
+    Node *h = loop_carry(graph, &loop, product), *element = loop_element(graph, &loop, graph_fill(graph, 1, &steps));
+    Node *next = graph_binary(graph, OP_ADD, h, element);
+    LIST_PUSH(arena, &loop.next, next);
+    LIST_PUSH(arena, &loop.collected, next);
+    scan = loop_close(graph, &loop);
+    last = graph_part(graph, scan, 0);
+    graph_part(graph, scan, 1);
+}
+
+Test(verify, valid_loop) {
+    make_loop();
+    expect_valid();
+}
+
+Test(verify, slot_without_an_operand) {
+    make_loop();
+    loop.carried.items[0]->attr.slot.index = -1;
+    expect_fault("(slot)", "names an operand of its loop");
+}
+
+Test(verify, part_of_no_loop) {
+    make_loop();
+    last->in[0] = product;
+    expect_fault("(part)", "is a result of a loop");
+}
+
+Test(verify, part_that_the_loop_has_not) {
+    make_loop();
+    last->attr.part = 2;
+    expect_fault("(part)", "a result that its loop has");
+}
+
+Test(verify, part_of_another_shape) {
+    make_loop();
+    last->attr.part = 1;
+    expect_fault("(part)", "shape of what the loop carries");
+}
+
+Test(verify, loop_without_a_next_value) {
+    make_loop();
+    scan->attr.scan.body->next.count = 0;
+    expect_fault("(scan)", "an operand and a next value");
+}
+
+Test(verify, loop_that_carries_another_shape) {
+    make_loop();
+    scan->in[0] = total;
+    expect_fault("(scan)", "carries values that keep their shape");
+}
+
+Test(verify, loop_with_more_turns_than_elements) {
+    make_loop();
+    scan->attr.scan.turns = dim_const(4);
+    expect_fault("(scan)", "as long as it has turns");
+}
+
+Test(verify, next_value_of_another_graph) {
+    make_loop();
+    scan->attr.scan.body->next.items[0] = product;
+    expect_fault("(scan)", "next values in its body");
+}
+
+Test(verify, collected_value_of_another_graph) {
+    make_loop();
+    scan->attr.scan.body->collected.items[0] = graph_unary(graph, OP_NEG, last);
+    expect_fault("(scan)", "collects values of its body");
+}
+
+Test(verify, slot_of_another_shape_than_its_operand) {
+    make_loop();
+    scan->attr.scan.body->graph->nodes.items[0]->attr.slot.index = 2;
+    expect_fault("(scan)", "slots of the shapes of its operands");
+}
+
+Test(verify, fault_in_a_body) {
+    make_loop();
+    Node *next = scan->attr.scan.body->next.items[0];
+    next->arity = 1;
+    expect_fault("(scan)", "valid body");
+    expect_fault("(add)", "as many operands");
+}
