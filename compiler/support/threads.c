@@ -12,7 +12,7 @@
 
 /*** team
  * Those who wait for the others look again and again for a while, then they sleep. */
-enum { support_looks = 4096, support_most_threads = 64 };
+enum { support_looks = 1024, support_most_threads = 64 };
 
 typedef struct support_member support_member;
 typedef struct support_team support_team;
