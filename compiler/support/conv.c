@@ -26,29 +26,27 @@ typedef struct support_geometry {
 } support_geometry;
 
 /*** taps: expanded
- * Which of `count` steps from `start` on meet an element of `size` that are `spread` apart: `count` of them, of which `first`
- * is the first and meets the element `place`. */
+ * Which of `count` steps from `start` on meet an element of `size` that are `spread` apart, as every `next`th may: `count` of them, of
+ * which `first` is the first and meets the element `place`. */
 typedef struct support_taps { ptrdiff_t first, count, place; } support_taps;
-support_expanded support_taps support_meet(ptrdiff_t count, ptrdiff_t start, ptrdiff_t step, ptrdiff_t spread, ptrdiff_t size) {
-    support_taps met = {0, 0, 0};
-    for (ptrdiff_t k = count - 1; k >= 0; k--) {
-        const ptrdiff_t at = start + k * step;
-        if (at < 0 || at % spread != 0 || at / spread >= size) continue;
-        met = (support_taps){k, met.count + 1, at / spread};
-    }
-    return met;
+support_expanded support_taps support_meet(ptrdiff_t count, ptrdiff_t next, ptrdiff_t start, ptrdiff_t step, ptrdiff_t spread, ptrdiff_t size) {
+    const ptrdiff_t span = (size - 1) * spread - start, end = span < 0 ? 0 : span / step + 1, last = (end < count ? end : count) - 1;
+    ptrdiff_t first = start < 0 ? (step - 1 - start) / step : 0;
+    for (ptrdiff_t i = 1; i < next && (start + first * step) % spread != 0; i++) first++;
+    const ptrdiff_t at = start + first * step;
+    return first > last || at % spread != 0 ? (support_taps){0, 0, 0} : (support_taps){first, (last - first) / next + 1, at / spread};
 }
 
 /*** conv_taps: geometry taps expanded
  * The taps that meet an element at a position. */
 support_expanded support_taps support_conv_taps(const support_axis *axis, ptrdiff_t position) {
-    return support_meet(axis->taps, position * axis->stride - axis->low, axis->dilation, axis->spread, axis->size);
+    return support_meet(axis->taps, axis->next_tap, position * axis->stride - axis->low, axis->dilation, axis->spread, axis->size);
 }
 
 /*** conv_positions: geometry taps expanded
  * The positions where a tap meets an element. */
 support_expanded support_taps support_conv_positions(const support_axis *axis, ptrdiff_t tap) {
-    return support_meet(axis->positions, tap * axis->dilation - axis->low, axis->stride, axis->spread, axis->size);
+    return support_meet(axis->positions, axis->next_position, tap * axis->dilation - axis->low, axis->stride, axis->spread, axis->size);
 }
 
 /*** conv_slot: geometry expanded
@@ -288,7 +286,7 @@ support_expanded void support_conv_gradient_channels(const support_geometry *g, 
  * Of a tap and a row of the result, of `tile` images, where the channels are few. */
 support_expanded void support_conv_gradient_row(const support_geometry *g, ptrdiff_t k, ptrdiff_t l, ptrdiff_t p, ptrdiff_t tile, const float *x,
                                                 const float *out, float *kernel) {
-    const support_taps row = support_meet(1, p * g->row.stride + k * g->row.dilation - g->row.low, 0, g->row.spread, g->row.size);
+    const support_taps row = support_meet(1, 1, p * g->row.stride + k * g->row.dilation - g->row.low, 1, g->row.spread, g->row.size);
     const support_taps at = {p, row.count, row.place}, q = support_conv_positions(&g->column, l);
     for (ptrdiff_t o = 0; o < g->filters; o += 2 * SUPPORT_LANES)
         for (ptrdiff_t i = 0; row.count > 0 && i < g->channels; i++)
