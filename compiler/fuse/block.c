@@ -6,8 +6,13 @@
  * between the two, either the later one climbs past them or the earlier one sinks. */
 #include "fuse.h"
 
-/* Bytes of rows that a block may touch, how many rows it has, and the bytes of an operand that is soon read again. */
-enum { BLOCK_BYTES = 512 << 10, FEWEST_ROWS = 128, MOST_ROWS = 512, SMALL_OPERAND = 16 << 10 };
+/* Bytes of an operand that is soon read again. */
+enum { SMALL_OPERAND = 16 << 10 };
+
+/* The bytes of rows that a block may touch, and how many rows it has. Our own kernels read their operands where they lie; BLAS packs
+ * them at each call, which must be worth it. */
+typedef struct BlockSize { int64_t bytes, fewest, most; } BlockSize;
+static const BlockSize of_kernels = {32 << 10, 16, 512}, of_blas = {512 << 10, 128, 512};
 
 /* ── rows ─────────────────────────────────────────────────────────────────────────────────── */
 
@@ -115,12 +120,19 @@ static int64_t row_bytes(const Fuse *fuse, const AccessList *accesses) {
     return bytes > 0 ? bytes : 1;
 }
 
+static bool calls_blas(const Fuse *fuse, const Step *step) {
+    for (int i = 0; i < step_body(step)->count; i++)
+        if (calls_blas(fuse, step_body(step)->items[i])) return true;
+    return step->kind == STEP_GEMM && gemm_by_blas(fuse->module, fuse->options, &step->gemm);
+}
+
 /* As many rows as the cache holds; equal blocks, where a size not much smaller makes them equal. */
 static int64_t rows_of_block(const Fuse *fuse, const Step *step) {
     AccessList accesses = {0};
     row_accesses(fuse->arena, step, step->block.extent, &accesses);
-    int64_t extent, rows = BLOCK_BYTES / row_bytes(fuse, &accesses) / FEWEST_ROWS * FEWEST_ROWS;
-    rows = rows < FEWEST_ROWS ? FEWEST_ROWS : rows > MOST_ROWS ? MOST_ROWS : rows;
+    const BlockSize size = calls_blas(fuse, step) ? of_blas : of_kernels;
+    int64_t extent, rows = size.bytes / row_bytes(fuse, &accesses) / size.fewest * size.fewest;
+    rows = rows < size.fewest ? size.fewest : rows > size.most ? size.most : rows;
     if (!poly_constant(step->block.extent, &extent)) return rows;
     if (rows > extent) return extent;
     for (int64_t less = rows; 4 * less > 3 * rows; less--)

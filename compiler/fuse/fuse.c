@@ -110,7 +110,7 @@ static Program *fuse_entry(Context *context, const Module *module, const Options
                            int stage) {
     const bool parts = options->parts && entry->kind == ENTRY_PHASE;
     const int update = parts ? PART_UPDATE : PART_BACKWARD;
-    Fuse fuse = {.arena = context->arena, .module = module, .entry = entry, .parts = parts};
+    Fuse fuse = {.arena = context->arena, .module = module, .options = options, .entry = entry, .parts = parts};
     fuse.program = NEW(context->arena, Program);
     *fuse.program = (Program){.entry = entry, .name = name, .stage = stage};
     fuse.stored = arena_alloc(context->arena, (size_t)entry->graph->nodes.count * sizeof *fuse.stored);

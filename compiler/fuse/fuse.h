@@ -40,6 +40,7 @@ typedef struct Fuse {
     const Module *module;
     Program *program;
     const Entry *entry;
+    const Options *options;
     bool parts;              /* the update is a part of its own */
     bool *live, *early;      /* needed at all; needed before the update part */
     Buffer **stored;         /* where its value is kept; NULL: computed where it is used */
