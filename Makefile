@@ -82,10 +82,10 @@ tests: $(TESTS)
 run-demo: all $(EXAMPLES)
 	@B='$(B)' CC='$(CC)' examples/demo.sh
 
-# One table of times and one of processes, on the terminal and in $(B)/bench.txt.
+# Tables of times, of processes and of compilations, on the terminal and in $(B)/bench.txt.
 bench: all $(B)/tests/bench/bench $(B)/tests/bench/footprint $(B)/examples/garments $(foreach m,$(BENCH_MODELS),$(B)/tests/bench/$m.so $(B)/tests/bench/$m)
 	@{ $(B)/tests/bench/bench --peers tests/bench/peers.py $(BENCH_FLAGS) $(foreach m,$(BENCH_MODELS),models/$m.gdl=$(B)/tests/bench/$m.so) && \
-	   B='$(B)' tests/bench/footprint.sh $(BENCH_MODELS); } | tee $(B)/bench.txt
+	   B='$(B)' CC='$(CC)' tests/bench/footprint.sh $(BENCH_MODELS); } | tee $(B)/bench.txt
 
 RANDOM_GRAPHS ?= 1000
 random: all $(B)/tests/reference/test_random

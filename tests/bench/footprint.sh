@@ -1,6 +1,7 @@
 #!/bin/sh
-# The memory of a training process and its time from the start to the end of the first step, beside PyTorch's where that is installed.
-# The data are one batch, so that next to nothing of either is theirs. Of models that read images alone.
+# The memory of a training process and its time from the start to the end of the first step, beside PyTorch's where that is installed;
+# and the time that it takes to make one. The data are one batch, so that next to nothing of either is theirs. Of models that read
+# images alone.
 #
 #     tests/bench/footprint.sh MODEL...
 B=${B:-build}
@@ -25,4 +26,14 @@ for model; do
     ours=$("$bench/footprint" 10 "$bench/$model" train --data "$data/train-images-idx3-ubyte.gz" --epochs 1 --limit "$batch") || continue
     theirs=$([ -n "$python" ] && "$bench/footprint" 2 "$python" tests/bench/peers.py "$model" --once) || theirs='- -'
     echo "$model $ours $theirs" | awk '{ printf "%-18s %10s %9s %12s %12s %7s\n", $1, $3, $2, $5, $4, ($5 > 0 ? sprintf("%.3f", $3 / $5) : "-") }'
+done
+
+printf '\nMaking it: gdlc from the text to C, in milliseconds; the C compiler with the options of trainers, in seconds\n\n'
+printf '%-18s %10s %9s\n' model gdlc cc
+cp runtime/gdl.h "$data"
+for model; do
+    text=$("$bench/footprint" 10 "$B/gdlc" "models/$model.gdl" -o "$data/$model.c") || continue
+    code=$("$bench/footprint" 1 "${CC:-cc}" -std=c11 -O3 -march=native -ffp-contract=fast -fno-trapping-math -I"$data" \
+        $(pkg-config --cflags openblas) -c "$data/$model.c" -o "$data/$model.o") || continue
+    echo "$model $text $code" | awk '{ printf "%-18s %10s %9.2f\n", $1, $2, $4 / 1000 }'
 done
