@@ -9,10 +9,12 @@ static void emit_axis(Text *to, const char *name, const ConvAxis *axis) {
              axis->positions, axis->taps);
     text_add(to, "            .stride = %" PRId64 ", .dilation = %" PRId64 ", .low = %" PRId64 ", .spread = %" PRId64 ",\n",
              axis->stride, axis->dilation, axis->low, axis->spread);
-    text_add(to, "            .next_tap = %" PRId64 ", .tap_moves = %" PRId64 ", .next_position = %" PRId64 ", .moves = %" PRId64 ",\n",
+    text_add(to,
+             "            .next_tap = %" PRId64 ", .tap_moves = %" PRId64 ", .next_position = %" PRId64
+             ", .moves = %" PRId64 ",\n",
              axis->next_tap, axis->tap_moves, axis->next_position, axis->moves);
-    text_add(to, "            .image = %" PRId64 ", .kernel = %" PRId64 ", .out = %" PRId64 "},\n", axis->image, axis->kernel,
-             axis->out);
+    text_add(to, "            .image = %" PRId64 ", .kernel = %" PRId64 ", .out = %" PRId64 "},\n", axis->image,
+             axis->kernel, axis->out);
 }
 
 static void emit_geometry(Emit *emit, Text *to, const Conv *conv) {
@@ -20,21 +22,22 @@ static void emit_geometry(Emit *emit, Text *to, const Conv *conv) {
     emit_axis(to, "row", &conv->row);
     emit_axis(to, "column", &conv->column);
     text_add(to, "        .channels = %" PRId64 ", .filters = %" PRId64 ",\n", conv->channels, conv->filters);
-    text_add(to, "        .image = %" PRId64 ", .channel = %" PRId64 ", .out_image = %" PRId64 ",\n", conv->image, conv->channel,
-             conv->out_image);
+    text_add(to, "        .image = %" PRId64 ", .channel = %" PRId64 ", .out_image = %" PRId64 ",\n", conv->image,
+             conv->channel, conv->out_image);
     text_add(to, "        .kernel_channel = %" PRId64 ", .kernel_filter = %" PRId64 ", .block = %" PRId64 "};\n",
              conv->kernel_channel, conv->kernel_filter, conv->block);
 }
 
 /* A function's parameters and body; its name comes before. */
 static const char *function_text(Emit *emit, const Conv *conv) {
-    static const struct { const char *piece, *parameters, *arguments; } forms[] = {
-        {"conv_filters", "size_t n, const float *x, const float *packed, float *out", "n, x, packed, out"},
-        {"conv_channels", "size_t n, const float *x, const float *packed, float *out", "n, x, packed, out"},
-        {"conv_pack_filters", "const float *kernel, float *packed", "kernel, packed"},
-        {"conv_pack_channels", "const float *kernel, float *packed", "kernel, packed"},
-        {"conv_gradient", "size_t first, size_t end, size_t n, const float *x, const float *out, float *kernel",
-         "first, end, n, x, out, kernel"}};
+    static const struct {
+        const char *piece, *parameters, *arguments;
+    } forms[] = {{"conv_filters", "size_t n, const float *x, const float *packed, float *out", "n, x, packed, out"},
+                 {"conv_channels", "size_t n, const float *x, const float *packed, float *out", "n, x, packed, out"},
+                 {"conv_pack_filters", "const float *kernel, float *packed", "kernel, packed"},
+                 {"conv_pack_channels", "const float *kernel, float *packed", "kernel, packed"},
+                 {"conv_gradient", "size_t first, size_t end, size_t n, const float *x, const float *out, float *kernel",
+                  "first, end, n, x, out, kernel"}};
     Text text = {.arena = emit->arena};
     text_add(&text, "(%s) {\n", forms[conv->form].parameters);
     emit_geometry(emit, &text, conv);
@@ -43,12 +46,15 @@ static const char *function_text(Emit *emit, const Conv *conv) {
 }
 
 static void comment_function(Text *to, const Conv *conv) {
-    static const char *const what[] = {"", ": lanes of channels", ": the kernel packed", ": the kernel packed for lanes of channels",
+    static const char *const what[] = {"", ": lanes of channels", ": the kernel packed",
+                                       ": the kernel packed for lanes of channels",
                                        ": taps `first` to `end` of the gradient of the kernel"};
     const ConvAxis *row = &conv->row, *column = &conv->column;
-    text_add(to, "/* [%" PRId64 "][%" PRId64 "][%" PRId64 "] by %" PRId64 " x %" PRId64 " to [%" PRId64 "][%" PRId64 "][%" PRId64 "]%s. */\n",
-             row->size, column->size, conv->channels, row->taps, column->taps, row->positions, column->positions, conv->filters,
-             what[conv->form]);
+    text_add(to,
+             "/* [%" PRId64 "][%" PRId64 "][%" PRId64 "] by %" PRId64 " x %" PRId64 " to [%" PRId64 "][%" PRId64
+             "][%" PRId64 "]%s. */\n",
+             row->size, column->size, conv->channels, row->taps, column->taps, row->positions, column->positions,
+             conv->filters, what[conv->form]);
 }
 
 /* The name of the function for a geometry; one that is new is appended to `functions`. */
@@ -75,8 +81,9 @@ static const char *arguments(Emit *emit, const Conv *conv, const Range *range) {
     const char *kernel = place(emit, conv->kernel.buffer, conv->kernel.start, 0, NULL);
     if (conv_packs(conv)) return arena_printf(emit->arena, "%s, %s", kernel, conv->packed->name);
     if (conv->form == CONV_GRADIENT)
-        return arena_printf(emit->arena, "%s, %s, %s, %s, %s, %s", range ? range->begin : "0", range ? range->end : poly_text(emit, conv->turns),
-                            images, place(emit, conv->x.buffer, conv->x.start, 0, NULL),
+        return arena_printf(emit->arena, "%s, %s, %s, %s, %s, %s", range ? range->begin : "0",
+                            range ? range->end : poly_text(emit, conv->turns), images,
+                            place(emit, conv->x.buffer, conv->x.start, 0, NULL),
                             place(emit, conv->out.buffer, conv->out.start, 0, NULL), kernel);
     return arena_printf(emit->arena, "%s, %s, %s, %s", range ? range->count : images,
                         place(emit, conv->x.buffer, conv->x.start, conv->image, range), conv->packed->name,
@@ -90,7 +97,9 @@ const char *conv_comment(Emit *emit, const Conv *conv) {
 }
 
 void emit_conv(Emit *emit, Text *functions, Text *to, const Conv *conv, const Range *range) {
-    add_comment(to, 4, arena_printf(emit->arena, "%s = %s%s", value_comment(emit, conv_result(conv)), conv_comment(emit, conv),
-                                    place_comment(emit, conv->node)));
-    add_statement(to, 4, arena_printf(emit->arena, "%s(%s);", function_name(emit, functions, conv), arguments(emit, conv, range)));
+    add_comment(to, 4,
+                arena_printf(emit->arena, "%s = %s%s", value_comment(emit, conv_result(conv)), conv_comment(emit, conv),
+                             place_comment(emit, conv->node)));
+    add_statement(to, 4,
+                  arena_printf(emit->arena, "%s(%s);", function_name(emit, functions, conv), arguments(emit, conv, range)));
 }

@@ -1,8 +1,8 @@
 /* Convolutions → steps that read images, kernels and gradients where they lie.
  *
- * Whatever a convolution is in the model, forward or backward, strided or transposed, it is one of two things here: images times a
- * kernel, or the gradient of a kernel. Taps that meet only zeros, of a stride, a transposition or the padding, are left out
- * by the code that is emitted. Here it is decided what the lanes of its vectors are (see ConvForm). */
+ * Whatever a convolution is in the model, forward or backward, strided or transposed, it is one of two things here: images
+ * times a kernel, or the gradient of a kernel. Taps that meet only zeros, of a transposition or the padding, are left out by
+ * the code that is emitted. Here it is decided what the lanes of its vectors are (see ConvForm). */
 #include "fuse.h"
 
 /* The tensor that a convolution's operand is read from: a kernel may be turned around and transposed on the way. */
@@ -34,7 +34,6 @@ const Node *conv_transposed(const Fuse *fuse, const Node *node) {
     return node->attr.order[spatial] == 0 ? conv : NULL;
 }
 
-
 bool conv_packs(const Conv *conv) { return conv->form == CONV_PACK_FILTERS || conv->form == CONV_PACK_CHANNELS; }
 
 Buffer *conv_result(const Conv *conv) {
@@ -45,7 +44,10 @@ Buffer *conv_result(const Conv *conv) {
 /* ── operands ─────────────────────────────────────────────────────────────────────────────── */
 
 /* A tensor in memory: how far apart neighbours along each axis of a node lie, in elements. */
-typedef struct View { Buffer *buffer; int64_t start, distance[MAX_RANK]; } View;
+typedef struct View {
+    Buffer *buffer;
+    int64_t start, distance[MAX_RANK];
+} View;
 
 /* False where the distances are not constant. */
 static bool view_of(Fuse *fuse, const Node *node, View *view) {
@@ -60,7 +62,8 @@ static bool view_of(Fuse *fuse, const Node *node, View *view) {
     for (int depth = 0; depth < fuse->around.depth; depth++) /* in a loop over time: the same in every step */
         if (!poly_is(index_factor(fuse->arena, value->load.at, depth), 0)) return false;
     for (int axis = 0; axis < node->shape.rank; axis++)
-        if (!poly_constant(index_factor(fuse->arena, value->load.at, fuse->around.depth + axis), &view->distance[axis])) return false;
+        if (!poly_constant(index_factor(fuse->arena, value->load.at, fuse->around.depth + axis), &view->distance[axis]))
+            return false;
     return true;
 }
 
@@ -128,15 +131,24 @@ static ConvAxis axis_of(const Node *node, const Axes *axes, int i) {
                      .dilation = gradient ? of->stride[i] : of->dilation[i],
                      .low = of->low[i],
                      .spread = of->spread[i]};
-    const int64_t by_tap = common_divisor(axis.spread, axis.dilation), by_position = common_divisor(axis.spread, axis.stride);
+    const int64_t by_tap = common_divisor(axis.spread, axis.dilation),
+                  by_position = common_divisor(axis.spread, axis.stride);
     axis.next_tap = axis.spread / by_tap, axis.tap_moves = axis.dilation / by_tap;
     axis.next_position = axis.spread / by_position, axis.moves = axis.stride / by_position;
     return axis;
 }
 
 static Conv geometry_of(const Node *node, const Axes *axes) {
-    static const ConvAxis single = {.size = 1, .positions = 1, .taps = 1, .stride = 1, .dilation = 1, .spread = 1,
-                                    .next_tap = 1, .tap_moves = 1, .next_position = 1, .moves = 1};
+    static const ConvAxis single = {.size = 1,
+                                    .positions = 1,
+                                    .taps = 1,
+                                    .stride = 1,
+                                    .dilation = 1,
+                                    .spread = 1,
+                                    .next_tap = 1,
+                                    .tap_moves = 1,
+                                    .next_position = 1,
+                                    .moves = 1};
     const int spatial = node->attr.conv.spatial;
     return (Conv){.row = spatial == 1 ? single : axis_of(node, axes, 0),
                   .column = axis_of(node, axes, spatial - 1),
@@ -190,17 +202,18 @@ static ConvForm choose_form(const Conv *conv) {
 /* Room for the kernel in either order, whatever the vectors are (see conv_pack_filters and conv_pack_channels). */
 static Buffer *packed_buffer(Fuse *fuse, const Conv *conv) {
     const int64_t taps = conv->row.taps * round_up(conv->column.taps, conv->column.next_tap);
-    const Shape shape = conv->form == CONV_FILTERS
-                            ? (Shape){3, {dim_const(taps), dim_const(conv->channels), dim_const(round_up(conv->filters, LANES))}}
-                            : (Shape){3, {dim_const(conv->filters), dim_const(taps), dim_const(round_up(conv->channels, LANES))}};
+    const Shape shape =
+        conv->form == CONV_FILTERS
+            ? (Shape){3, {dim_const(taps), dim_const(conv->channels), dim_const(round_up(conv->filters, LANES))}}
+            : (Shape){3, {dim_const(conv->filters), dim_const(taps), dim_const(round_up(conv->channels, LANES))}};
     return buffer_new(fuse, BUFFER_TEMPORARY, "packed", &shape);
 }
 
 /* As many images as stay in the second cache with the gradients of their results. */
 static int64_t images_at_once(const Conv *conv) {
     const int64_t floats = 64 << 10;
-    const int64_t size = conv->row.size * conv->column.size * conv->channels +
-                         conv->row.positions * conv->column.positions * conv->filters;
+    const int64_t size =
+        conv->row.size * conv->column.size * conv->channels + conv->row.positions * conv->column.positions * conv->filters;
     return size < floats ? floats / size : 1;
 }
 

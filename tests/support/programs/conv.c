@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-
 static uint32_t state = 1;
 
 static int draw(int low, int high) {
@@ -29,9 +28,14 @@ static ptrdiff_t divisor(ptrdiff_t a, ptrdiff_t b) { return b == 0 ? a : divisor
 static support_axis random_axis(int single) {
     support_axis axis = {.size = 1, .positions = 1, .taps = 1, .stride = 1, .dilation = 1, .spread = 1};
     while (!single) {
-        axis = (support_axis){.size = draw(1, 9), .taps = draw(1, 5), .stride = draw(1, 3), .dilation = draw(1, 3),
-                              .low = draw(-2, 4), .spread = draw(1, 3)};
-        const ptrdiff_t length = (axis.size - 1) * axis.spread + 1 + axis.low + draw(-2, 4) - (axis.taps - 1) * axis.dilation - 1;
+        axis = (support_axis){.size = draw(1, 9),
+                              .taps = draw(1, 5),
+                              .stride = draw(1, 3),
+                              .dilation = draw(1, 3),
+                              .low = draw(-2, 4),
+                              .spread = draw(1, 3)};
+        const ptrdiff_t length =
+            (axis.size - 1) * axis.spread + 1 + axis.low + draw(-2, 4) - (axis.taps - 1) * axis.dilation - 1;
         if (length < 0) continue;
         axis.positions = length / axis.stride + 1;
         break;
@@ -44,10 +48,14 @@ static support_axis random_axis(int single) {
 
 /* `apart`: how far channels of the image lie apart. */
 static support_geometry random_geometry(int apart) {
-    support_geometry g = {.row = random_axis(draw(0, 3) == 0), .column = random_axis(0), .channels = draw(1, draw(0, 1) ? 4 : 40),
-                          .filters = draw(1, draw(0, 1) ? 4 : 70), .block = draw(1, 9)};
+    support_geometry g = {.row = random_axis(draw(0, 3) == 0),
+                          .column = random_axis(0),
+                          .channels = draw(1, draw(0, 1) ? 4 : 40),
+                          .filters = draw(1, draw(0, 1) ? 4 : 70),
+                          .block = draw(1, 9)};
     g.channel = apart;
-    g.column.image = g.channels * apart, g.row.image = g.column.size * g.column.image, g.image = g.row.size * g.row.image + draw(0, 3);
+    g.column.image = g.channels * apart, g.row.image = g.column.size * g.column.image,
+    g.image = g.row.size * g.row.image + draw(0, 3);
     g.kernel_filter = 1, g.kernel_channel = g.filters;
     g.column.kernel = g.channels * g.filters, g.row.kernel = g.column.taps * g.column.kernel;
     g.column.out = g.filters, g.row.out = g.column.positions * g.filters, g.out_image = g.row.positions * g.row.out;
@@ -61,8 +69,8 @@ static ptrdiff_t place(const support_axis *axis, ptrdiff_t position, ptrdiff_t t
 }
 
 /* Adds x * kernel to `out`, and x * gradient to `kernel_sum`. */
-static void plain(const support_geometry *g, ptrdiff_t images, const float *x, const float *kernel, const float *gradient, double *out,
-                  double *kernel_sum) {
+static void plain(const support_geometry *g, ptrdiff_t images, const float *x, const float *kernel, const float *gradient,
+                  double *out, double *kernel_sum) {
     for (ptrdiff_t n = 0; n < images; n++)
         for (ptrdiff_t p = 0; p < g->row.positions; p++)
             for (ptrdiff_t q = 0; q < g->column.positions; q++)
@@ -72,8 +80,10 @@ static void plain(const support_geometry *g, ptrdiff_t images, const float *x, c
                         if (r < 0 || c < 0) continue;
                         for (ptrdiff_t i = 0; i < g->channels; i++)
                             for (ptrdiff_t o = 0; o < g->filters; o++) {
-                                const double element = (double)x[n * g->image + r * g->row.image + c * g->column.image + i * g->channel];
-                                const ptrdiff_t weight = k * g->row.kernel + l * g->column.kernel + i * g->kernel_channel + o;
+                                const double element =
+                                    (double)x[n * g->image + r * g->row.image + c * g->column.image + i * g->channel];
+                                const ptrdiff_t weight =
+                                    k * g->row.kernel + l * g->column.kernel + i * g->kernel_channel + o;
                                 const ptrdiff_t result = n * g->out_image + p * g->row.out + q * g->column.out + o;
                                 out[result] += element * (double)kernel[weight];
                                 kernel_sum[weight] += element * (double)gradient[result];
@@ -93,8 +103,10 @@ static int same(const char *what, ptrdiff_t count, const float *got, const doubl
 static int try(int apart) {
     const support_geometry g = random_geometry(apart);
     const ptrdiff_t images = draw(1, 20), taps = g.row.taps * g.column.taps, weights = taps * g.channels * g.filters;
-    const ptrdiff_t results = images * g.out_image, wide = (g.row.taps * (g.column.taps + g.column.next_tap)) * (g.channels + 16) * (g.filters + 16);
-    float *x = numbers((images - 1) * g.image + g.row.size * g.row.image), *kernel = numbers(weights), *gradient = numbers(results);
+    const ptrdiff_t results = images * g.out_image,
+                    wide = (g.row.taps * (g.column.taps + g.column.next_tap)) * (g.channels + 16) * (g.filters + 16);
+    float *x = numbers((images - 1) * g.image + g.row.size * g.row.image), *kernel = numbers(weights),
+          *gradient = numbers(results);
     float *out = numbers(results), *packed = numbers(wide), *sums = numbers(weights);
     double *right = calloc((size_t)results, sizeof *right), *right_sums = calloc((size_t)weights, sizeof *right_sums);
     plain(&g, images, x, kernel, gradient, right, right_sums);
