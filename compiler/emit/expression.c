@@ -1,6 +1,8 @@
 /* Scalars and indices as C expressions, with no more parentheses than reading them needs. */
 #include "emit.h"
 
+#include "../fuse/fuse.h"
+
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
@@ -187,13 +189,26 @@ static const char *load_text(Kernel *kernel, const Scalar *s, int *level) {
     return arena_printf(kernel->emit->arena, "(float)%s", text);
 }
 
+static void add_test(Text *test, const char *index, const char *operator, const char *limit) {
+    text_add(test, "%s(%s %s %s)", test->length ? " & " : "", index, operator, limit);
+}
+
+static void add_tests(Kernel *kernel, Text *test, const Scalar *s) {
+    const char *index = index_text(kernel, s->guard.index);
+    if (!poly_is(s->guard.low, 0)) add_test(test, index, ">=", poly_text(kernel->emit, s->guard.low));
+    add_test(test, index, "<", poly_text(kernel->emit, s->guard.high));
+}
+
+/* Guards inside each other that leave the same in a value's place are one, whose tests are all computed: a branch for each makes
+ * vector code worse, and gcc 12 makes it wrong. A test whose index is not a sum of loops stays behind the others. */
 static const char *guard_text(Kernel *kernel, const Scalar *s) {
-    Arena *arena = kernel->emit->arena;
-    const char *index = index_text(kernel, s->guard.index), *low = poly_text(kernel->emit, s->guard.low);
-    const char *high = poly_text(kernel->emit, s->guard.high);
-    const char *test = poly_is(s->guard.low, 0) ? arena_printf(arena, "%s < %s", index, high)
-                                               : arena_printf(arena, "%s >= %s && %s < %s", index, low, index, high);
-    return arena_printf(arena, "%s ? %s : %s", test, text_at(kernel, s->guard.yes, COMPARISON),
+    Text test = {.arena = kernel->emit->arena};
+    const Scalar *yes = s->guard.yes;
+    add_tests(kernel, &test, s);
+    for (; yes->kind == SCALAR_GUARD && yes->guard.no == s->guard.no && index_affine(yes->guard.index) && !known_name(kernel, yes);
+         yes = yes->guard.yes)
+        add_tests(kernel, &test, yes);
+    return arena_printf(kernel->emit->arena, "%s ? %s : %s", test.bytes, text_at(kernel, yes, COMPARISON),
                         text_at(kernel, s->guard.no, TERNARY));
 }
 
