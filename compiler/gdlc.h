@@ -742,6 +742,7 @@ typedef LIST(Access) AccessList;
 typedef struct Share {
     const Poly *turns;   /* how many; NULL: the first thread does the whole step */
     int64_t grain, pieces; /* one of them is 0 */
+    bool slight;         /* not worth a meeting: the first thread does it all where it would need one */
     bool apart;          /* each piece is computed on its own, so that nothing depends on who has its neighbours */
     int part;            /* from 1; the same for the same cuts */
     bool meet;           /* before the step all wait for each other */

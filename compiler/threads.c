@@ -120,9 +120,9 @@ static void cut_steps(const Divider *divider, const StepList *steps) {
         Step *step = steps->items[i];
         step->share = agreed_share(own, steps->count, own[i].turns);
         if (is_flat(step) && step->share.grain % LANES != 0) step->share = (Share){0};
+        step->share.slight = step->share.turns && own[i].grain == 0 && own[i].pieces == 0;
         step->share.apart = step->share.pieces > 0 && (own[i].apart || is_flat(step) || by_blas(divider, step));
     }
-    number_parts(steps);
 }
 
 /* ── where threads meet ───────────────────────────────────────────────────────────────────── */
@@ -146,16 +146,24 @@ static bool any_meeting(const Divider *divider, const TouchList *earlier, const 
     return false;
 }
 
+static TouchList touches_of(const Divider *divider, const Step *step) {
+    AccessList accesses = {0};
+    TouchList touches = {0};
+    if (step->share.turns && step->kind != STEP_DRAW) row_accesses(divider->arena, step, step->share.turns, &accesses);
+    else step_accesses(divider->arena, step, &accesses);
+    for (int k = 0; k < accesses.count; k++) LIST_PUSH(divider->arena, &touches, ((Touch){accesses.items[k], &step->share}));
+    return touches;
+}
+
 static void place_meetings(const Divider *divider, const StepList *steps) {
     TouchList since = {0};
     for (int i = 0; i < steps->count; i++) {
         Step *step = steps->items[i];
-        AccessList accesses = {0};
-        TouchList touches = {0};
-        if (step->share.turns && step->kind != STEP_DRAW) row_accesses(divider->arena, step, step->share.turns, &accesses);
-        else step_accesses(divider->arena, step, &accesses);
-        for (int k = 0; k < accesses.count; k++)
-            LIST_PUSH(divider->arena, &touches, ((Touch){accesses.items[k], &step->share}));
+        TouchList touches = touches_of(divider, step);
+        if (step->share.slight && any_meeting(divider, &since, &touches)) {
+            step->share = (Share){0};
+            touches = touches_of(divider, step);
+        }
         step->share.meet = any_meeting(divider, &since, &touches);
         if (step->share.meet) since.count = 0;
         for (int k = 0; k < touches.count; k++) LIST_PUSH(divider->arena, &since, touches.items[k]);
@@ -184,6 +192,7 @@ void divide_steps(Context *context, const Module *module, const Options *options
         for (int part = 0; can_share(options, programs->items[i]) && part < PART_COUNT; part++) {
             const StepList *steps = &programs->items[i]->part[part];
             cut_steps(&divider, steps);
-            if (steps_are_shared(steps)) place_meetings(&divider, steps);
+            place_meetings(&divider, steps);
+            number_parts(steps);
         }
 }
