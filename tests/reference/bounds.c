@@ -76,6 +76,8 @@ static Node *moved(Graph *g, Node *node, Node *da, Node *db) {
 
 static Node *bound_unary(Graph *g, Node *node, Node *r) {
     Node *spread = larger(g, moved(g, node, r, NULL), moved(g, node, graph_unary(g, OP_NEG, r), NULL));
+    if (node->op == OP_SIN || node->op == OP_COS) /* they go up and down: no two points say how far; their slope is at most 1 */
+        spread = graph_select(g, at_most(g, r, like(g, 2, r)), r, like(g, 2, r));
     if (node->op == OP_NEG || node->op == OP_ABS || node->op == OP_SIGN || node->op == OP_FLOOR || node->op == OP_ROUND)
         return spread; /* these do not round */
     Node *size = size_of(g, node);
