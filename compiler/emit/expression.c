@@ -189,8 +189,8 @@ static const char *load_text(Kernel *kernel, const Scalar *s, int *level) {
     return arena_printf(kernel->emit->arena, "(float)%s", text);
 }
 
-static void add_test(Text *test, const char *index, const char *operator, const char *limit) {
-    text_add(test, "%s(%s %s %s)", test->length ? " & " : "", index, operator, limit);
+static void add_test(Text *tests, const char *index, const char *operator, const char *limit) {
+    text_add(tests, "%s(%s %s %s)", tests->length ? " & " : "", index, operator, limit);
 }
 
 static void add_tests(Kernel *kernel, Text *test, const Scalar *s) {
@@ -208,7 +208,7 @@ static const char *guard_text(Kernel *kernel, const Scalar *s) {
     for (; yes->kind == SCALAR_GUARD && yes->guard.no == s->guard.no && index_affine(yes->guard.index) && !known_name(kernel, yes);
          yes = yes->guard.yes)
         add_tests(kernel, &test, yes);
-    return arena_printf(kernel->emit->arena, "%s ? %s : %s", test.bytes, text_at(kernel, yes, COMPARISON),
+    return arena_printf(kernel->emit->arena, strchr(test.bytes, '&') ? "(%s) ? %s : %s" : "%s ? %s : %s", test.bytes, text_at(kernel, yes, COMPARISON),
                         text_at(kernel, s->guard.no, TERNARY));
 }
 
