@@ -40,7 +40,7 @@ def rmsprop(parameters):
 
 class Autoencoder(nn.Module):
     """Reconstructs its input: one loss, one optimizer."""
-    batch = 32
+    batch, features = 32, 784
 
     def __init__(self, net, optimizer):
         super().__init__()
@@ -103,14 +103,24 @@ class Variational(Autoencoder):
 
 
 class Lstm(nn.Module):
+    """On sequences of the greatest length that the model allows, as bench.c runs it."""
+    time = 64
+
     def __init__(self):
         super().__init__()
         self.first, self.second = nn.LSTM(28, 100, batch_first=True), nn.LSTM(100, 30, batch_first=True)
         self.third, self.out = nn.LSTM(30, 100, batch_first=True), nn.Linear(100, 28)
 
     def forward(self, x):
-        x = self.second(self.first(x.reshape(-1, 28, 28))[0])[1][0][0]
-        return self.out(self.third(x[:, None].expand(-1, 28, -1))[0]).reshape(-1, 784)
+        x = self.second(self.first(x.reshape(-1, self.time, 28))[0])[1][0][0]
+        return self.out(self.third(x[:, None].expand(-1, self.time, -1))[0]).flatten(1)
+
+
+class Recurrent(Autoencoder):
+    features = Lstm.time * 28
+
+    def __init__(self):
+        super().__init__(Lstm(), sgd(0.1))
 
 
 def convolutional():
@@ -122,7 +132,7 @@ def convolutional():
 
 class Gan(nn.Module):
     """A phase for the discriminator, on images made and true, and one for the generator."""
-    batch = 32
+    batch, features = 32, 784
 
     def __init__(self, codings, generator, discriminator):
         super().__init__()
@@ -166,7 +176,7 @@ MODELS = {
     "sparse_kl": Sparse,
     "vae": Variational,
     "gan": lambda: Gan(30, dense(30, 100, 150, 784, last=nn.Sigmoid()), dense(784, 150, 100, 1)),
-    "recurrent": lambda: Autoencoder(Lstm(), sgd(0.1)),
+    "recurrent": Recurrent,
     "conv": lambda: Autoencoder(convolutional(), sgd(1.0)),
     "dcgan": dcgan,
 }
@@ -199,9 +209,9 @@ def main():
     model = MODELS[sys.argv[1]]()
     model.start()
     if "--once" in sys.argv:
-        model.step(torch.rand(model.batch, 784))
+        model.step(torch.rand(model.batch, model.features))
     else:
-        serve(model, [torch.rand(model.batch, 784) for _ in range(8)])
+        serve(model, [torch.rand(model.batch, model.features) for _ in range(8)])
 
 
 main()
