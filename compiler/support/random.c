@@ -109,11 +109,11 @@ static void support_normal(uint64_t seed, uint64_t tick, uint32_t stream, uint64
 /*** inner
  * The sum of the products of two vectors' elements, `along` apart, in as many sums as can be computed side by side. */
 static inline double support_inner(size_t length, size_t along, const float *a, const float *b) {
+    const size_t whole = length - length % 8;
     double sum[8] = {0.0}, all = 0.0;
-    size_t i = 0;
-    for (; i + 8 <= length; i += 8)
+    for (size_t i = 0; i < whole; i += 8)
         for (size_t lane = 0; lane < 8; lane++) sum[lane] += (double)a[(i + lane) * along] * (double)b[(i + lane) * along];
-    for (; i < length; i++) all += (double)a[i * along] * (double)b[i * along];
+    for (size_t i = whole; i < length; i++) all += (double)a[i * along] * (double)b[i * along];
     for (size_t lane = 0; lane < 8; lane++) all += sum[lane];
     return all;
 }

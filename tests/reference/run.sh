@@ -1,10 +1,10 @@
 #!/bin/sh
 # Emitted code beside the reference interpreter: random graphs, and every model of models/.
 #
-#     tests/reference/run.sh [MODULES]     random modules, of ten graphs each; 10 without a number
+#     tests/reference/run.sh [MODULES]     random modules, of ten graphs each; 6 without a number
 B=${B:-build}
 CC=${CC:-cc}
-modules=${1:-10}
+modules=${1:-6}
 programs=$B/tests/reference
 folder=$(mktemp -d) || exit 1
 trap 'rm -rf "$folder"' EXIT

@@ -1,6 +1,9 @@
 #!/bin/sh
-# Threads of emitted models: every model computes the same bits with any number of them, by BLAS and without; and none of them
+# Threads of emitted models: a model computes the same bits with any number of them, by BLAS and without; and none of them
 # touches what another one is at work on (ThreadSanitizer), nor leaves memory behind (valgrind).
+#
+#     tests/threads/run.sh [MODEL...]     by names; one of each kind without
+[ $# -gt 0 ] || set -- pca tied vae gan_batchnorm gan_replay conv vqvae wgan_gp recurrent
 B=${B:-build}
 CC=${CC:-cc}
 program=$B/tests/threads/test_threads
@@ -32,9 +35,8 @@ library() {
 # More than one where it takes little time.
 steps() { case $1 in stacked | tied | vae | gan) echo 3 ;; *) echo 1 ;; esac; }
 
-for model in models/*.gdl; do
-    name=$(basename "$model" .gdl)
-    library "$model" "$name" "-O1 -march=native" > "$folder/log" 2>&1 && "$program" "$folder/$name.so" "$name" "$(steps "$name")" > "$folder/log" 2>&1
+for name; do
+    library "models/$name.gdl" "$name" "-O1 -march=native" > "$folder/log" 2>&1 && "$program" "$folder/$name.so" "$name" "$(steps "$name")" > "$folder/log" 2>&1
     count "$name"
 done
 for name in stacked vae; do
