@@ -38,7 +38,6 @@ typedef struct Closing {
     Body *body;
     NodeList operands;
     bool *inside;    /* by id: it depends on a slot of the loop */
-    bool *needed;    /* by id: a result depends on it */
     Node **copy;     /* by id: the node in the body */
 } Closing;
 
@@ -50,10 +49,11 @@ static void mark_inside(Closing *closing, const Loop *loop) {
     }
 }
 
-static void mark_needed(Closing *closing, const Node *node) {
-    if (closing->needed[node->id]) return;
-    closing->needed[node->id] = true;
-    for (int i = 0; i < node->arity; i++) mark_needed(closing, node->in[i]);
+static NodeList joined(Arena *arena, const NodeList *first, const NodeList *second) {
+    NodeList all = { 0 };
+    for (int i = 0; i < first->count; i++) LIST_PUSH(arena, &all, first->items[i]);
+    for (int i = 0; i < second->count; i++) LIST_PUSH(arena, &all, second->items[i]);
+    return all;
 }
 
 static void add_operand(Closing *closing, Node *operand, Node *slot) {
@@ -111,17 +111,16 @@ static Body *unique_body(Graph *graph, Body *body) {
 
 Node *loop_close(Graph *graph, const Loop *loop) {
     const size_t count = (size_t)graph->nodes.count + 1;
+    const NodeList results = joined(graph->arena, &loop->next, &loop->collected);
+    const bool *needed = graph_needs(graph->arena, graph, &results);
     Closing closing = { .from = graph, .body = NEW(graph->arena, Body) };
     closing.inside = arena_alloc(graph->arena, count * sizeof *closing.inside);
     closing.copy = arena_alloc(graph->arena, count * sizeof *closing.copy);
-    closing.needed = arena_alloc(graph->arena, count * sizeof *closing.needed);
     *closing.body = (Body){ .graph = graph_create(graph->arena), .carried = loop->carried.count };
     mark_inside(&closing, loop);
-    for (int i = 0; i < loop->next.count; i++) mark_needed(&closing, loop->next.items[i]);
-    for (int i = 0; i < loop->collected.count; i++) mark_needed(&closing, loop->collected.items[i]);
     for (int i = 0; i < loop->carried.count; i++) add_operand(&closing, loop->initial.items[i], loop->carried.items[i]);
     for (int i = 0; i < loop->elements.count; i++) {
-        if (!closing.needed[loop->elements.items[i]->id]) continue;
+        if (!needed[loop->elements.items[i]->id]) continue;
         add_operand(&closing, loop->sequences.items[i], loop->elements.items[i]);
         closing.body->scanned++;
     }
@@ -141,12 +140,10 @@ Node *loop_close(Graph *graph, const Loop *loop) {
 Shape part_shape(const Node *scan, int part) {
     const Body *body = scan->attr.scan.body;
     if (part < body->carried) return body->next.items[part]->shape;
-    const Shape *element = &body->collected.items[part - body->carried]->shape;
-    assert(element->rank < MAX_RANK);
-    Shape shape = { .rank = element->rank + 1, .dim = { scan->attr.scan.turns } };
-    memcpy(shape.dim + 1, element->dim, sizeof *shape.dim * (size_t)element->rank);
-    return shape;
+    return shape_behind(scan->attr.scan.turns, &body->collected.items[part - body->carried]->shape);
 }
+
+NodeList body_results(Arena *arena, const Body *body) { return joined(arena, &body->next, &body->collected); }
 
 int body_collect(Graph *graph, Node *scan, Node *value) {
     Body *body = scan->attr.scan.body;

@@ -295,6 +295,8 @@ bool shape_same_size(const Shape *a, const Shape *b);   /* as many elements */
 bool shape_rest(const Shape *whole, const Shape *part, Dim *rest); /* the axis that `part` lacks to be as large; false: there is none */
 int64_t shape_size(const Shape *shape, const int64_t *symbols);
 Shape shape_without(const Shape *shape, uint32_t axes); /* the axes of a bit mask taken out */
+Shape shape_behind(Dim first, const Shape *shape);      /* one more axis before all others */
+int64_t shape_known_size(const Shape *shape);           /* the product of the constant sizes */
 /* "[28, 28]", "[2n, time + 1, 28]"; symbols that the list lacks (NULL: all) are single letters, the batch n. */
 const char *shape_text(Arena *arena, const SymbolList *symbols, const Shape *shape);
 const char *size_text(Arena *arena, const SymbolList *symbols, Dim dim);
@@ -469,6 +471,7 @@ Node *loop_close(Graph *graph, const Loop *loop);
 Node *graph_scan(Graph *graph, const Node *like, Body *body, Node **in, int count); /* a SCAN with the other attributes of `like` */
 Node *graph_part(Graph *graph, Node *scan, int part);
 Shape part_shape(const Node *scan, int part);
+NodeList body_results(Arena *arena, const Body *body);                       /* in the order of the parts */
 int body_collect(Graph *graph, Node *scan, Node *value);                     /* the part that has `value`, a node of the body, of each step */
 
 

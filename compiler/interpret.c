@@ -531,16 +531,11 @@ static void run_step(Run *step, const Node *node, const NodeList *roots, int64_t
 }
 
 static void run_scan(const Run *run, const Node *node, double *out) {
-    const Body *body = node->attr.scan.body;
     const int64_t turns = dim_value(node->attr.scan.turns, run->values->symbols);
     Arena *arena = arena_create();
-    NodeList roots = {0};
+    const NodeList roots = body_results(arena, node->attr.scan.body);
     const double **first = arena_alloc(arena, (size_t)(node->arity + 1) * sizeof *first);
     const double **slots = arena_alloc(arena, (size_t)(node->arity + 1) * sizeof *slots);
-    for (int i = 0; i < body->carried; i++)
-        LIST_PUSH(arena, &roots, body->next.items[i]);
-    for (int i = 0; i < body->collected.count; i++)
-        LIST_PUSH(arena, &roots, body->collected.items[i]);
     begin_loop(run, node, first, out);
     for (int64_t turn = 0; turn < turns; turn++) {
         Run step = {.values = run->values, .slots = slots};

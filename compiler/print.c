@@ -207,11 +207,7 @@ static void print_nodes(const Printer *printer) {
 /* The numbers of a body are its own. */
 static void print_body(const Printer *outer, const Body *body) {
     Text *to = outer->to;
-    NodeList roots = {0};
-    for (int i = 0; i < body->next.count; i++)
-        LIST_PUSH(to->arena, &roots, body->next.items[i]);
-    for (int i = 0; i < body->collected.count; i++)
-        LIST_PUSH(to->arena, &roots, body->collected.items[i]);
+    const NodeList roots = body_results(to->arena, body);
     const Printer printer = {to, outer->context, outer->symbols, body->graph,
                              number_nodes(to->arena, body->graph, graph_needs(to->arena, body->graph, &roots)), outer->margin + 4};
     print_nodes(&printer);

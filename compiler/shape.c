@@ -119,6 +119,20 @@ int64_t shape_size(const Shape *shape, const int64_t *symbols) {
     return size;
 }
 
+Shape shape_behind(Dim first, const Shape *shape) {
+    assert(shape->rank < MAX_RANK);
+    Shape full = { .rank = shape->rank + 1, .dim = { first } };
+    memcpy(full.dim + 1, shape->dim, sizeof *shape->dim * (size_t)shape->rank);
+    return full;
+}
+
+int64_t shape_known_size(const Shape *shape) {
+    int64_t size = 1;
+    for (int i = 0; i < shape->rank; i++)
+        if (dim_is_const(shape->dim[i])) size *= shape->dim[i].base;
+    return size;
+}
+
 Shape shape_without(const Shape *shape, uint32_t axes) {
     Shape rest = { 0 };
     for (int i = 0; i < shape->rank; i++)

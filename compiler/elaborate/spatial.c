@@ -24,8 +24,7 @@ static bool spatial_argument(Elaborator *e, const Call *call, int index, const c
 /* Without a batch there is one example. */
 static Node *with_example_axis(Graph *g, Value x) {
     if (x.batched) return x.node;
-    Shape shape = { .rank = x.node->shape.rank + 1, .dim = { dim_const(1) } };
-    memcpy(shape.dim + 1, x.node->shape.dim, sizeof(Dim) * (size_t)x.node->shape.rank);
+    const Shape shape = shape_behind(dim_const(1), &x.node->shape);
     return graph_reshape(g, x.node, &shape);
 }
 

@@ -17,16 +17,10 @@ const char *tensor_text(Elaborator *e, Value tensor) {
     return sizes_text(e, &shape);
 }
 
-static Shape with_batch(const Shape *shape, Dim batch) {
-    Shape full = { .rank = shape->rank + 1, .dim = { batch } };
-    memcpy(full.dim + 1, shape->dim, sizeof *shape->dim * (size_t)shape->rank);
-    return full;
-}
-
 /* ── broadcasting ─────────────────────────────────────────────────────────────────────────── */
 
 Value tensor_broadcast(Elaborator *e, Value x, const Shape *shape, bool batched, Dim batch) {
-    Shape from = example_shape(x), full = batched ? with_batch(shape, batch) : *shape;
+    Shape from = example_shape(x), full = batched ? shape_behind(batch, shape) : *shape;
     int lead = batched, added = shape->rank - from.rank;
     uint32_t fresh = batched && !x.batched ? 1u : 0, stretched = 0;
     for (int i = 0; i < added; i++) fresh |= 1u << (lead + i);
@@ -270,7 +264,7 @@ Value tensor_reshape(Elaborator *e, Value x, const Shape *shape, Span span) {
              sizes_text(e, shape));
         return poison();
     }
-    Shape full = x.batched ? with_batch(shape, batch_of(x)) : *shape;
+    Shape full = x.batched ? shape_behind(batch_of(x), shape) : *shape;
     return tensor_value(graph_reshape(graph_of(e), x.node, &full), x.batched);
 }
 

@@ -31,18 +31,12 @@ static void add_free(Fuse *fuse, Axes *axes, const Node *operand, int side) {
         if (axes->loop_of[side][axis] < 0) axes->loop_of[side][axis] = add_loop(fuse, axes, operand->shape.dim[axis]);
 }
 
-/* How many elements an operand has, up to what is known only at run time; contracted axes are in both. */
-static int64_t known_size(const Node *operand) {
-    int64_t size = 1;
-    for (int axis = 0; axis < operand->shape.rank; axis++)
-        if (dim_is_const(operand->shape.dim[axis])) size *= operand->shape.dim[axis].base;
-    return size;
-}
-
-/* The contracted axes in the order in which the larger operand has them: so that it is read in place. */
+/* The contracted axes in the order in which the larger operand has them: so that it is read in place. Both have the
+ * contracted ones, so that sizes of run time hardly matter. */
 static DotAxes ordered(const Node *node) {
     DotAxes dot = node->attr.dot;
-    uint8_t *by = known_size(node->in[0]) > known_size(node->in[1]) ? dot.a_contract : dot.b_contract;
+    const bool left = shape_known_size(&node->in[0]->shape) > shape_known_size(&node->in[1]->shape);
+    uint8_t *by = left ? dot.a_contract : dot.b_contract;
     for (int i = 1; i < dot.contract; i++)
         for (int k = i; k > 0 && by[k] < by[k - 1]; k--) {
             const uint8_t a = dot.a_contract[k], b = dot.b_contract[k];

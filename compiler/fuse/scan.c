@@ -43,29 +43,31 @@ static const Index *element_start(Fuse *step, const Node *value) {
 
 /* ── the step ─────────────────────────────────────────────────────────────────────────────── */
 
-static void mark_live(Fuse *step, const Node *node) {
-    if (step->live[node->id]) return;
-    step->live[node->id] = true;
-    for (int i = 0; i < node->arity; i++) mark_live(step, node->in[i]);
+/* What is carried, and what somebody reads of what is collected. */
+static NodeList read_results(Fuse *fuse, const Node *scan) {
+    const Body *body = scan->attr.scan.body;
+    NodeList results = {0};
+    for (int i = 0; i < body->next.count; i++) LIST_PUSH(fuse->arena, &results, body->next.items[i]);
+    for (int i = 0; i < body->collected.count; i++)
+        if (part_buffer(fuse, scan, body->carried + i)) LIST_PUSH(fuse->arena, &results, body->collected.items[i]);
+    return results;
 }
 
 static Fuse open_step(Fuse *fuse, const Node *scan, Step *to) {
     const Body *body = scan->attr.scan.body;
     const size_t count = (size_t)body->graph->nodes.count;
+    const NodeList results = read_results(fuse, scan);
     Entry *entry = NEW(fuse->arena, Entry);
     Fuse step = *fuse;
     *entry = (Entry){.kind = fuse->entry->kind, .graph = body->graph};
     step.entry = entry;
-    step.live = arena_alloc(fuse->arena, count * sizeof *step.live);
+    step.live = graph_needs(fuse->arena, body->graph, &results);
     step.early = NULL;
     step.stored = arena_alloc(fuse->arena, count * sizeof *step.stored);
     step.start = arena_alloc(fuse->arena, count * sizeof *step.start);
     memset(&step.packed, 0, sizeof step.packed);
     step.outer = fuse, step.scan = scan, step.steps = &to->scan.body;
     step.around.extent[step.around.depth++] = to->scan.turns;
-    for (int i = 0; i < body->next.count; i++) mark_live(&step, body->next.items[i]);
-    for (int i = 0; i < body->collected.count; i++)
-        if (part_buffer(fuse, scan, body->carried + i)) mark_live(&step, body->collected.items[i]);
     return step;
 }
 
@@ -142,8 +144,8 @@ static void set_aside(Fuse *step, Buffer *const *carried, int part) {
     for (int i = 0; i < body->next.count; i++) {
         const Node *next = body->next.items[i];
         if (next->op != OP_SLOT || next->attr.slot.index == i || next->attr.slot.index >= body->carried) continue;
-        Buffer *aside = buffer_of_node(step, BUFFER_TEMPORARY, next);
         if (step->stored[next->id] != carried[next->attr.slot.index]) continue; /* by an earlier one */
+        Buffer *aside = buffer_of_node(step, BUFFER_TEMPORARY, next);
         lower_copy(step, aside, next, part);
         step->stored[next->id] = aside;
     }

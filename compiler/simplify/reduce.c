@@ -258,17 +258,10 @@ static Node *dot_of_expand(Simplifier *s, Node *a, Node *b, const DotAxes *axes,
     return simple_expand(s, product, &whole->shape, fresh);
 }
 
-static int64_t known_size(const Node *x) {
-    int64_t size = 1;
-    for (int i = 0; i < x->shape.rank; i++)
-        if (dim_is_const(x->shape.dim[i])) size *= x->shape.dim[i].base;
-    return size;
-}
-
 /* A transposed operand whose free axes change their order: where the product is smaller, that is transposed in its place. */
 static Node *dot_of_permute(Simplifier *s, Node *a, Node *b, const DotAxes *axes, bool first) {
     Node *x = first ? a : b, *whole = graph_dot(s->graph, a, b, axes);
-    if (!is(x, OP_PERMUTE) || known_size(whole) >= known_size(x)) return NULL;
+    if (!is(x, OP_PERMUTE) || shape_known_size(&whole->shape) >= shape_known_size(&x->shape)) return NULL;
     DotAxes inner = *axes;
     uint8_t *batch = first ? inner.a_batch : inner.b_batch, *contract = first ? inner.a_contract : inner.b_contract;
     const uint32_t bound = mask_of(batch, axes->batch) | mask_of(contract, axes->contract);

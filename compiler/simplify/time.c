@@ -4,12 +4,6 @@
 
 #include <string.h>
 
-static Shape with_time(const Shape *shape, Dim turns) {
-    Shape full = { .rank = shape->rank + 1, .dim = { turns } };
-    memcpy(full.dim + 1, shape->dim, sizeof *shape->dim * (size_t)shape->rank);
-    return full;
-}
-
 bool over_time_exists(const Node *node) {
     if (node->shape.rank == MAX_RANK) return false;
     for (int i = 0; i < node->arity; i++)
@@ -23,7 +17,7 @@ bool over_time_exists(const Node *node) {
 /* The operand's sequence; one that is the same in every step is repeated. */
 static Node *repeated(Simplifier *s, Node *x, Dim turns, Node *const *sequence) {
     if (sequence[x->id]) return sequence[x->id];
-    Shape shape = with_time(&x->shape, turns);
+    Shape shape = shape_behind(turns, &x->shape);
     return simple_expand(s, x, &shape, 1);
 }
 
@@ -87,7 +81,7 @@ Node *over_time(Simplifier *s, const Node *node, Dim turns, Node *const *sequenc
     if (node->op == OP_DOT) return dot_over_time(s, node, sequence);
     Node **in = arena_alloc(s->graph->arena, sizeof *in * (size_t)node->arity);
     for (int i = 0; i < node->arity; i++) in[i] = repeated(s, node->in[i], turns, sequence);
-    const Shape shape = with_time(&node->shape, turns);
+    const Shape shape = shape_behind(turns, &node->shape);
     switch (node->op) {
     case OP_SUM: return simple_sum(s, in[0], node->attr.axes << 1);
     case OP_MAX: return simple_max(s, in[0], node->attr.axes << 1);
