@@ -635,6 +635,7 @@ typedef struct Buffer {
     struct Buffer *over; /* plan: the buffer whose place it takes over, or NULL */
     bool taken;          /* plan: another takes over its place */
     bool of_block;       /* plan: it has room for the rows of one block only, see Blocked; `shape` and `size` say so */
+    bool local;          /* plan: of_block, and an array of the code that computes the block: each thread has its own */
     int degree;          /* plan: of its size in the batch: which region of the arena */
     int64_t offset;      /* plan: in floats, times batch^degree */
 } Buffer;
@@ -740,19 +741,27 @@ typedef struct Draw { Buffer *buffer; const Node *node; } Draw; /* fills a buffe
 typedef struct Access { Buffer *buffer; const Index *at; /* NULL: all of it */ bool writes; } Access;
 typedef LIST(Access) AccessList;
 
-/* How the threads of a model share a step: each has a part of the turns of its outermost loop (of the rows of a product, of the
- * positions of a draw), cut at multiples of the grain, or some of so many equal pieces. */
+/* How a step is cut for the threads of a model: along the turns of its outermost loop (the rows of a product, the positions of a
+ * draw, the rows that a loop over time carries), at multiples of the grain, or into so many equal pieces. */
 typedef struct Share {
-    const Poly *turns;   /* how many; NULL: the first thread does the whole step */
+    const Poly *turns;   /* how many; NULL: it is not cut */
     int64_t grain, pieces; /* one of them is 0 */
-    bool slight;         /* not worth a meeting: the first thread does it all where it would need one */
+    bool slight;         /* not worth a phase of its own */
     bool apart;          /* each piece is computed on its own, so that nothing depends on who has its neighbours */
-    int part;            /* from 1; the same for the same cuts */
-    bool meet;           /* before the step all wait for each other */
 } Share;
 
 typedef struct Step Step;
 typedef LIST(Step *) StepList;
+
+/* Steps that are cut alike, which threads share chunk by chunk: in one chunk all steps, in their order. The tasks of one phase are
+ * apart from each other; those of the next begin once all of them are done. */
+typedef struct Task {
+    int phase;
+    int64_t chunks;      /* 1: not cut */
+    Share share;
+    StepList steps;
+} Task;
+typedef LIST(Task *) TaskList;
 
 /* Steps that go over the same rows, run one after the other on each block of rows while it is in the cache. A row is an equal
  * part of the turns of each step's outermost loop: of a loop nest, of a product's own loops, or else of the rows of its result. */
@@ -785,6 +794,7 @@ typedef struct Program {
     int stage;               /* of a phase or evaluation; init: of the stage whose optimizer it begins; else -1 */
     LIST(Buffer *) buffers;
     StepList part[PART_COUNT];
+    TaskList tasks[PART_COUNT]; /* all steps of the part by phases, where threads share any of them; else none */
     int64_t gradients;       /* floats in the range of gradients */
     int64_t gradients_offset; /* plan: where it starts, in the region of degree 0 */
 } Program;
@@ -824,8 +834,13 @@ Traffic unfused_traffic(Arena *arena, const StepList *steps);
 
 void step_accesses(Arena *arena, const Step *step, AccessList *list);
 void statement_accesses(Arena *arena, const Statement *statement, AccessList *list);
+/* ── fuse/rows.c: steps by the rows that they can be cut into ─────────────────────────────── */
+
 /* The same with loop 0 for rows, as in Blocked, into which the turns of the step and of those inside it can be cut. */
 void row_accesses(Arena *arena, const Step *step, const Poly *rows, AccessList *list);
+/* The rows along which a whole loop over time can be cut, for no turn of it needs another row; NULL where there are none. */
+const Poly *scan_rows(Arena *arena, const Step *scan);
+
 const Index *index_loop(Arena *arena, int depth, const Poly *extent);
 const Index *index_add(Arena *arena, const Index *a, const Index *b);
 const Index *index_mul(Arena *arena, const Index *a, const Poly *by);
@@ -856,13 +871,14 @@ int64_t plan_bytes(const Plan *plan, int64_t batch); /* tensors and arena at tha
 const Buffer *storage(const Buffer *buffer);     /* the buffer whose place it has */
 bool buffers_overlap(const Module *module, const Buffer *a, const Buffer *b); /* of one program: they have memory in common */
 
-/* ── threads.c: which steps several threads share, and where they wait for each other ─────── */
+/* ── threads.c: which steps several threads share, and in which order ─────────────────────── */
+
+enum { MOST_CHUNKS = 32 }; /* of all tasks of a phase */
 
 /* Before the plan: splits sums over rows where threads can share them. */
 void divide_sums(Context *context, const Module *module, const Options *options, const ProgramList *programs);
-/* Fills in the shares of all steps. Requires the plan: what lies in one memory cannot be used at one time. */
+/* Fills in the tasks of the programs. Requires the plan: what lies in one memory cannot be used at one time. */
 void divide_steps(Context *context, const Module *module, const Options *options, const ProgramList *programs);
-bool steps_are_shared(const StepList *steps); /* any of them */
 
 /* ── emit/: programs → C ──────────────────────────────────────────────────────────────────── */
 

@@ -12,7 +12,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-enum { ALIGNMENT = 16 }; /* floats: a cache line */
+enum { ALIGNMENT = 16 /* floats: a cache line */, MOST_LOCAL = 1 << 14 /* floats of an array on a thread's stack */ };
 
 /* A place in a region: of one buffer and those that take it over, or of the gradients of a phase (buffer is NULL). */
 typedef struct Block { Buffer *buffer; int degree; int64_t size, offset; int first, last; } Block;
@@ -218,27 +218,31 @@ static int64_t row_in_block(const Buffer *buffer, const Step *step) {
     return size / extent;
 }
 
-static void keep_rows(Planner *planner, Buffer *buffer, int64_t rows, int64_t row) {
+static void keep_rows(Planner *planner, Buffer *buffer, int64_t rows, int64_t row, bool local) {
     buffer->of_block = true;
+    buffer->local = local;
     buffer->shape = (Shape){.rank = 2, .dim = {dim_const(rows), dim_const(row)}};
     buffer->size = poly_const(planner->arena, rows * row);
 }
 
 /* What lives in a single step needs room for the rows of a block only: the next block finds its own in the same place. Threads
- * would have to be given one each. */
-static void shrink_blocks(Planner *planner) {
+ * need one each: small ones become arrays of the code that computes the block, and no part of the plan. */
+static void shrink_blocks(Planner *planner, bool threads) {
+    int kept = 0;
     for (int i = 0; i < planner->blocks.count; i++) {
         Block *block = &planner->blocks.items[i];
-        if (block->buffer == NULL || block->first != block->last) continue;
-        const Step *step = step_at(planner->program, block->first);
-        const int64_t row = row_in_block(block->buffer, step);
-        for (int k = 0; row > 0 && k < planner->program->buffers.count; k++) {
+        const Step *step = block->buffer && block->first == block->last ? step_at(planner->program, block->first) : NULL;
+        const int64_t row = step ? row_in_block(block->buffer, step) : 0, size = row > 0 ? step->block.rows * row : 0;
+        const bool local = row > 0 && threads && size <= MOST_LOCAL;
+        for (int k = 0; row > 0 && (local || !threads) && k < planner->program->buffers.count; k++) {
             Buffer *buffer = planner->program->buffers.items[k];
             if (buffer->kind == BUFFER_TEMPORARY && buffer->used && root_of(buffer) == block->buffer)
-                keep_rows(planner, buffer, step->block.rows, row);
+                keep_rows(planner, buffer, step->block.rows, row, local);
         }
-        if (row > 0) block->size = round_up(step->block.rows * row);
+        if (row > 0 && !threads) block->size = round_up(size);
+        if (!local) planner->blocks.items[kept++] = *block;
     }
+    planner->blocks.count = kept;
 }
 
 /* ── the order of placing ─────────────────────────────────────────────────────────────────── */
@@ -312,6 +316,7 @@ static int64_t room(const Module *module, const Buffer *buffer, int *degree) {
 bool buffers_overlap(const Module *module, const Buffer *a, const Buffer *b) {
     int degree[2];
     if (storage(a) == storage(b)) return true;
+    if (a->local || b->local) return false;
     const bool planned = a->kind >= BUFFER_GRADIENT && b->kind >= BUFFER_GRADIENT;
     const int64_t units[2] = {room(module, a, &degree[0]), room(module, b, &degree[1])};
     return planned && degree[0] == degree[1] && a->offset < b->offset + units[1] && b->offset < a->offset + units[0];
@@ -353,7 +358,7 @@ Plan *plan(Context *context, const Module *module, const Options *options, const
         find_lifetimes(&planner);
         take_over(&planner);
         add_blocks(&planner);
-        if (options->threads != THREADS_POSIX) shrink_blocks(&planner);
+        shrink_blocks(&planner, options->threads == THREADS_POSIX);
         if (planner.blocks.count > 0)
             qsort(planner.blocks.items, (size_t)planner.blocks.count, sizeof(Block), compare_blocks);
         const Block **scratch = arena_alloc(context->arena, (size_t)planner.blocks.count * sizeof *scratch);
@@ -373,7 +378,7 @@ static void program_plan_print(Text *to, const Module *module, const Program *pr
                  program->gradients);
     for (int i = 0; i < program->buffers.count; i++) {
         const Buffer *buffer = program->buffers.items[i];
-        if (buffer->kind != BUFFER_TEMPORARY || !buffer->used) continue;
+        if (buffer->kind != BUFFER_TEMPORARY || !buffer->used || buffer->local) continue;
         text_add(to, "  %8" PRId64 "%s  %3d..%-3d   %s [", buffer->offset,
                  buffer->degree == 0   ? "    "
                  : buffer->degree == 1 ? " n  "

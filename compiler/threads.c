@@ -1,20 +1,23 @@
-/* How the threads of a model share the steps of a program.
+/* How the threads of a model share a program: its steps as tasks, in phases.
  *
- * All of them go through the program together. A step is cut along the turns of its outermost loop, where each turn computes
- * elements of its own: rows of a product, examples of a loop nest, positions of a draw. Nothing is summed across a cut, so that
- * every element is computed in the same order whatever the number of threads. What is not cut, the first thread does alone.
+ * A step is cut along the turns of its outermost loop, where each turn computes elements of its own: rows of a product, examples of a
+ * loop nest, positions of a draw. A loop over time is cut along the rows that it carries, where they do not need each other: each
+ * thread goes through all of the time with its own. Nothing is summed across a cut, so that every element is computed in the same
+ * order whatever the number of threads. What is not cut, one thread does.
  *
- * Before a step all wait for each other where one of them may need, or overwrite, what another has touched since they last did.
- * Steps along the same turns that touch only what belongs to their own turns go on without: a product, its activation and the
- * next product of the same examples. For this, steps of one extent are cut at the same places: the grain belongs to the extent. */
+ * A step belongs to a later phase than another where it may need, or overwrite, what any chunk of that one has touched; to the first
+ * phase that this allows, whatever its place in the program. Steps along the same turns that touch only what belongs to their own turns
+ * make one task: a product, its activation and the next product of the same examples. For this, steps of one extent are cut at
+ * the same places: the grain belongs to the extent. */
 #include "fuse/fuse.h"
 
 #include <math.h>
 
-/* What is worth a meeting, in nanoseconds by the estimate below; where cuts of loops that become vector code may lie; rows of a tile;
- * and of products by BLAS, whose results may depend on where they are cut, the most pieces and the fewest rows of one. */
+/* What is worth a chunk, in nanoseconds by the estimate below; where cuts of loops that become vector code may lie; rows of a tile, and of a
+ * chunk that goes through all of the time; of products by BLAS, whose results may depend on where they are cut, the most pieces and
+ * the fewest rows of one; and the most chunks of a task. */
 static const double worth = 3000;
-enum { LANES = 64, ROWS = 8, BLAS_PIECES = 4, BLAS_ROWS = 16 };
+enum { LANES = 64, ROWS = 8, SCAN_ROWS = 16, BLAS_PIECES = 4, BLAS_ROWS = 16, TASK_CHUNKS = 16 };
 
 typedef struct Divider { Arena *arena; const Module *module; const Options *options; } Divider;
 
@@ -26,9 +29,9 @@ static double value_of(const Module *module, const Poly *poly) { return (double)
 /* Nanoseconds of a core with vectors of 512 bits: half of what it can do at most in products, and memory that is in its caches. */
 static double work_of(Arena *arena, const Module *module, const Step *step) {
     double work = 0;
-    if (step->kind == STEP_BLOCK) {
-        for (int i = 0; i < step->block.body.count; i++) work += work_of(arena, module, step->block.body.items[i]);
-        return work;
+    if (step->kind == STEP_BLOCK || step->kind == STEP_SCAN) {
+        for (int i = 0; i < step_body(step)->count; i++) work += work_of(arena, module, step_body(step)->items[i]);
+        return step->kind == STEP_SCAN ? work * value_of(module, step->scan.turns) : work;
     }
     const Cost cost = step_cost(arena, step);
     const double flops = value_of(module, cost.flops), bytes = value_of(module, cost.bytes);
@@ -63,7 +66,8 @@ static bool by_blas(const Divider *divider, const Step *step) {
 }
 
 /* The turns along which a step can be cut; NULL where it cannot. */
-static const Poly *turns_of(const Step *step) {
+static const Poly *turns_of(Arena *arena, const Step *step) {
+    if (step->kind == STEP_SCAN) return scan_rows(arena, step);
     if (step->kind == STEP_DRAW)
         return step->draw.node->attr.rand.distribution != DRAW_ORTHOGONAL ? step->draw.buffer->size : NULL;
     return step_turns(step) && turns_apart(step) ? step_turns(step) : NULL;
@@ -75,12 +79,12 @@ static int64_t round_up(double value, int64_t to) { return (int64_t)ceil(value /
 
 /* As it is best for the step alone. */
 static Share own_share(const Divider *divider, const Step *step) {
-    Share share = {.turns = turns_of(step), .pieces = step->share.pieces, .apart = step->share.pieces > 0};
+    Share share = {.turns = turns_of(divider->arena, step), .pieces = step->share.pieces, .apart = step->share.pieces > 0};
     if (!share.turns || share.apart) return share;
     const double count = value_of(divider->module, share.turns), work = work_of(divider->arena, divider->module, step);
     if (work < 2 * worth || count < 2) return share;
     const bool taps = step->kind == STEP_CONV && step->conv.form == CONV_GRADIENT; /* there are few, and each is much work */
-    share.grain = round_up(worth * count / work, is_flat(step) ? LANES : taps ? 1 : ROWS);
+    share.grain = round_up(worth * count / work, is_flat(step) ? LANES : taps ? 1 : step->kind == STEP_SCAN ? SCAN_ROWS : ROWS);
     if (by_blas(divider, step)) share.pieces = (int64_t)fmin(count / fmax((double)share.grain, BLAS_ROWS), BLAS_PIECES);
     if (share.pieces > 0 || (double)share.grain >= count) share.grain = 0;
     return share;
@@ -101,18 +105,6 @@ static Share agreed_share(const Share *own, int count, const Poly *turns) {
     return share.grain > 0 || share.pieces > 1 ? share : (Share){0};
 }
 
-static void number_parts(const StepList *steps) {
-    int parts = 0;
-    for (int i = 0; i < steps->count; i++) {
-        Share *share = &steps->items[i]->share;
-        for (int k = 0; share->turns && share->part == 0 && k < i; k++) {
-            const Share *before = &steps->items[k]->share;
-            if (before->turns && poly_equal(before->turns, share->turns)) share->part = before->part;
-        }
-        if (share->turns && share->part == 0) share->part = ++parts;
-    }
-}
-
 static void cut_steps(const Divider *divider, const StepList *steps) {
     Share *own = arena_alloc(divider->arena, (size_t)(steps->count + 1) * sizeof *own);
     for (int i = 0; i < steps->count; i++) own[i] = own_share(divider, steps->items[i]);
@@ -125,56 +117,108 @@ static void cut_steps(const Divider *divider, const StepList *steps) {
     }
 }
 
-/* ── where threads meet ───────────────────────────────────────────────────────────────────── */
+/* ── phases ───────────────────────────────────────────────────────────────────────────────── */
 
-/* One use of memory, and how the step that makes it is cut. */
-typedef struct Touch { Access access; const Share *share; } Touch;
-typedef LIST(Touch) TouchList;
+/* What a step uses, when it is cut so, and its phase. */
+typedef struct Touched { AccessList accesses; Share share; int phase; } Touched;
 
-static bool need_meeting(const Divider *divider, const Touch *a, const Touch *b) {
-    if (!(a->access.writes || b->access.writes) || !buffers_overlap(divider->module, a->access.buffer, b->access.buffer)) return false;
-    if (a->share->turns == NULL && b->share->turns == NULL) return false;
-    const bool alike = a->share->turns && b->share->turns && poly_equal(a->share->turns, b->share->turns) &&
-                       storage(a->access.buffer) == storage(b->access.buffer);
-    return !alike || !a->access.at || !b->access.at || !index_apart(divider->arena, a->access.at, b->access.at, 0);
-}
-
-static bool any_meeting(const Divider *divider, const TouchList *earlier, const TouchList *later) {
-    for (int i = 0; i < earlier->count; i++)
-        for (int k = 0; k < later->count; k++)
-            if (need_meeting(divider, &earlier->items[i], &later->items[k])) return true;
-    return false;
-}
-
-static TouchList touches_of(const Divider *divider, const Step *step) {
+static AccessList touches_of(const Divider *divider, const Step *step, const Share *share) {
     AccessList accesses = {0};
-    TouchList touches = {0};
-    if (step->share.turns && step->kind != STEP_DRAW) row_accesses(divider->arena, step, step->share.turns, &accesses);
+    if (share->turns && step->kind != STEP_DRAW) row_accesses(divider->arena, step, share->turns, &accesses);
     else step_accesses(divider->arena, step, &accesses);
-    for (int k = 0; k < accesses.count; k++) LIST_PUSH(divider->arena, &touches, ((Touch){accesses.items[k], &step->share}));
-    return touches;
+    return accesses;
 }
 
-static void place_meetings(const Divider *divider, const StepList *steps) {
-    TouchList since = {0};
-    for (int i = 0; i < steps->count; i++) {
-        Step *step = steps->items[i];
-        TouchList touches = touches_of(divider, step);
-        if (step->share.slight && any_meeting(divider, &since, &touches)) {
-            step->share = (Share){0};
-            touches = touches_of(divider, step);
+static bool same_turns(const Share *a, const Share *b) {
+    return a->turns && b->turns ? poly_equal(a->turns, b->turns) : a->turns == b->turns;
+}
+
+/* How many phases later the second must be than the first, which comes before it in the program: 1, or 0 where it can be of the same
+ * task; -1 where it need not be later at all. */
+static int distance(const Divider *divider, const Touched *first, const Touched *second) {
+    const bool alike = same_turns(&first->share, &second->share);
+    int phases = -1;
+    for (int i = 0; i < first->accesses.count; i++)
+        for (int k = 0; k < second->accesses.count; k++) {
+            const Access *a = &first->accesses.items[i], *b = &second->accesses.items[k];
+            if (!(a->writes || b->writes) || !buffers_overlap(divider->module, a->buffer, b->buffer)) continue;
+            const bool apart = alike && storage(a->buffer) == storage(b->buffer) && a->at && b->at &&
+                               index_apart(divider->arena, a->at, b->at, 0);
+            if (!(alike && !first->share.turns) && !apart) return 1;
+            phases = 0;
         }
-        step->share.meet = any_meeting(divider, &since, &touches);
-        if (step->share.meet) since.count = 0;
-        for (int k = 0; k < touches.count; k++) LIST_PUSH(divider->arena, &since, touches.items[k]);
+    return phases;
+}
+
+static Touched place_step(const Divider *divider, const Step *step, Share share, const Touched *before, int count) {
+    Touched touched = {touches_of(divider, step, &share), share, 0};
+    for (int i = 0; i < count; i++) {
+        const int phases = distance(divider, &before[i], &touched);
+        if (phases >= 0 && before[i].phase + phases > touched.phase) touched.phase = before[i].phase + phases;
+    }
+    return touched;
+}
+
+/* ── tasks ────────────────────────────────────────────────────────────────────────────────── */
+
+static int64_t chunks_of(const Divider *divider, const Share *share) {
+    if (!share->turns) return 1;
+    const double chunks = share->pieces > 0 ? (double)share->pieces : ceil(value_of(divider->module, share->turns) / (double)share->grain);
+    return (int64_t)fmin(chunks, TASK_CHUNKS);
+}
+
+static Task *task_for(const Divider *divider, TaskList *tasks, const Touched *touched) {
+    for (int i = 0; i < tasks->count; i++)
+        if (tasks->items[i]->phase == touched->phase && same_turns(&tasks->items[i]->share, &touched->share)) return tasks->items[i];
+    Task *task = NEW(divider->arena, Task);
+    *task = (Task){.phase = touched->phase, .chunks = chunks_of(divider, &touched->share), .share = touched->share};
+    LIST_PUSH(divider->arena, tasks, task);
+    for (int i = tasks->count - 1; i > 0 && tasks->items[i - 1]->phase > task->phase; i--) {
+        tasks->items[i] = tasks->items[i - 1];
+        tasks->items[i - 1] = task;
+    }
+    return task;
+}
+
+/* The tasks with the most chunks get fewer, until those of each phase can all be told apart. */
+static void limit_chunks(const TaskList *tasks) {
+    for (int first = 0; first < tasks->count;) {
+        int64_t sum = 0;
+        Task *largest = tasks->items[first];
+        int i = first;
+        for (; i < tasks->count && tasks->items[i]->phase == tasks->items[first]->phase; i++) {
+            sum += tasks->items[i]->chunks;
+            if (tasks->items[i]->chunks > largest->chunks) largest = tasks->items[i];
+        }
+        if (sum > MOST_CHUNKS) largest->chunks--;
+        else first = i;
     }
 }
 
-bool steps_are_shared(const StepList *steps) {
-    for (int i = 0; i < steps->count; i++)
-        if (steps->items[i]->share.turns) return true;
+static TaskList place_steps(const Divider *divider, const StepList *steps) {
+    Touched *touched = arena_alloc(divider->arena, (size_t)(steps->count + 1) * sizeof *touched);
+    TaskList tasks = {0};
+    for (int i = 0; i < steps->count; i++) {
+        Step *step = steps->items[i];
+        touched[i] = place_step(divider, step, step->share, touched, i);
+        if (step->share.slight) {
+            const Touched whole = place_step(divider, step, (Share){0}, touched, i);
+            if (whole.phase <= touched[i].phase) touched[i] = whole;
+        }
+        step->share = touched[i].share;
+        LIST_PUSH(divider->arena, &task_for(divider, &tasks, &touched[i])->steps, step);
+    }
+    limit_chunks(&tasks);
+    return tasks;
+}
+
+static bool is_shared(const TaskList *tasks) {
+    for (int i = 0; i < tasks->count; i++)
+        if (tasks->items[i]->chunks > 1) return true;
     return false;
 }
+
+/* ── the whole ────────────────────────────────────────────────────────────────────────────── */
 
 static bool can_share(const Options *options, const Program *program) {
     return options->threads == THREADS_POSIX && program->entry->kind != ENTRY_INIT;
@@ -192,7 +236,7 @@ void divide_steps(Context *context, const Module *module, const Options *options
         for (int part = 0; can_share(options, programs->items[i]) && part < PART_COUNT; part++) {
             const StepList *steps = &programs->items[i]->part[part];
             cut_steps(&divider, steps);
-            place_meetings(&divider, steps);
-            number_parts(steps);
+            const TaskList tasks = place_steps(&divider, steps);
+            if (is_shared(&tasks)) programs->items[i]->tasks[part] = tasks;
         }
 }

@@ -110,16 +110,18 @@ const char *example_size(Emit *emit, const Port *port);          /* values in on
 
 /* ── threads.c: programs that several threads share ───────────────────────────────────────── */
 
-/* What a thread has of the step: "part_1", or "pieces_1" where pieces are computed apart; NULL where one has it all. */
-const char *part_name(Emit *emit, const Step *step);
-/* Opens the loop over a thread's pieces of a step, each from row `begin` to row `end`. */
 const char *piece_offset(Emit *emit, const Buffer *parts);        /* where the sums of a piece lie: "784 * piece" */
+/* What a thread has of a step of a shared task: "part", or "pieces" where pieces are computed apart; NULL where one has it all. */
+const char *part_name(const Step *step);
+/* Opens the loop over a thread's pieces of a step, each from row `begin` to row `end`. */
 void open_pieces(Emit *emit, Text *to, int margin, const Step *step);
-void emit_step_parts(Emit *emit, Text *to, const StepList *steps); /* declares them */
-/* Appends the text of a step, for all threads or for the first one `alone`: the block of that stays open. */
-void emit_shared_step(Emit *emit, Text *to, const Step *step, const char *text, bool *alone);
-/* The function `name` with these parameters (and a parenthesis), which has all threads go through the body. */
-void emit_team_function(Emit *emit, Text *to, const char *name, const char *parameters, const char *body);
+/* The function of a task, `name`, with these lines; `pointers` declares what they use of the model. */
+void emit_task_function(Emit *emit, Text *to, const char *program, const char *name, const Task *task, const char *parameters,
+                        const char *pointers, const char *lines);
+/* The function `name` with these parameters (and a parenthesis), which has all threads share the tasks. */
+void emit_team_function(Emit *emit, Text *to, const char *name, const char *parameters, const TaskList *tasks);
+void emit_arguments(Emit *emit, Text *to, const char *name, const char *parameters); /* the struct of its arguments, ahead of both */
+const char *task_name(Emit *emit, const char *program, int number);
 
 /* ── conv.c ───────────────────────────────────────────────────────────────────────────────── */
 
@@ -129,8 +131,9 @@ const char *conv_comment(Emit *emit, const Conv *conv);          /* "conv x[n][2
 
 /* ── profile.c: counters of time, operations and bytes, with --profile; else these emit nothing ── */
 
-void profile_begin(Emit *emit, Text *to);                        /* at the start of a program */
-void profile_step(Emit *emit, Text *to, int margin, const char *function, const Step *step); /* after the code of a step */
+void profile_begin(Emit *emit, Text *to);                        /* at the start of a program, or of a task */
+/* After the code of a step, which `task` (or NULL) has. */
+void profile_step(Emit *emit, Text *to, int margin, const char *function, const Step *step, const Task *task);
 void emit_profile_types(Emit *emit, Text *to);                   /* before the pieces */
 void emit_profile_table(Emit *emit, Text *to);                   /* once all programs are emitted */
 int header_bytes(const Emit *emit);                              /* what lies before a model's tensors; likewise */

@@ -140,7 +140,7 @@ static void emit_regions(Emit *emit, Text *to) {
 static bool uses_threads(const Emit *emit) {
     for (int i = 0; i < emit->programs->count; i++)
         for (int part = 0; part < PART_COUNT; part++)
-            if (steps_are_shared(&emit->programs->items[i]->part[part])) return true;
+            if (emit->programs->items[i]->tasks[part].count > 0) return true;
     return false;
 }
 
@@ -149,7 +149,7 @@ static void emit_threads(Emit *emit, Text *to) {
     if (uses_threads(emit)) {
         piece(emit, "threads");
         text_add(to, "    support_dismiss(m->team);\n    m->team = support_assemble(count);\n"
-                     "    return m->team ? (int)m->team->member[0].count : 1;\n}\n\n");
+                     "    return m->team ? (int)m->team->count : 1;\n}\n\n");
     } else text_add(to, "    (void)m;\n    (void)count;\n    return 1;\n}\n\n");
 }
 

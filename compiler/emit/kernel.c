@@ -364,7 +364,7 @@ static void emit_body(Kernel *kernel, const Step *loop, bool lanes) {
     kernel->names.count = names;
 }
 
-static bool is_cut(const Kernel *kernel, const Step *loop) { return kernel->ranged && loop->loop.depth == 0; }
+static bool is_cut(const Kernel *kernel, const Step *loop) { return kernel->ranged && loop == kernel->step; }
 
 static const char *first_turn(const Kernel *kernel, const Step *loop) { return is_cut(kernel, loop) ? "begin" : "0"; }
 

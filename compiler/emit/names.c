@@ -27,7 +27,7 @@ bool c_reserved(const char *name) {
         "p",        "q",        "r",        "s",        "m",         "n",       "block",     "lane",       "width",
         "clock",    "report",   "tick",     "first",    "count",     "code",    "size",      "batch",      "seed",
         "memory",   "turn",     "part",     "model",    "input",     "output",  "needed",    "geometry",   "limit",
-        "begin",    "end",      "row",      "rows",     "self",      "arguments", "piece",
+        "begin",    "end",      "row",      "rows",     "claim",     "arguments", "piece",   "pieces",   "call",
         "i8",       "i9",       "i10",      "i11",      "i12",       "i13",     "i14",       "i15"};
     return among(name, words, sizeof words / sizeof *words);
 }
@@ -75,8 +75,7 @@ const char *c_name(Arena *arena, const char *name) {
 
 const char *c_variable(Arena *arena, const char *name) {
     static const char *const functions[] = {"support_", "SUPPORT_", "run_", "loop_", "convolve_", "call_",
-                                            "cblas_",   "Cblas",    "gdl_", "GDL_",  "team_",     "part_",
-                                            "pieces_"};
+                                            "cblas_",   "Cblas",    "gdl_", "GDL_",  "task_"};
     for (size_t i = 0; i < sizeof functions / sizeof *functions; i++)
         if (strncmp(name, functions[i], strlen(functions[i])) == 0)
             return arena_printf(arena, "x_%s", c_name(arena, name));

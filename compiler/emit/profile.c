@@ -1,5 +1,5 @@
 /* --profile: each step of a program adds its time, operations and bytes to a counter that the model carries. Without the option
- * nothing of this is emitted. Of several threads the first one counts: all operations, and its own time with what it waits for others. */
+ * nothing of this is emitted. Of several threads the first one counts: what it does, and the time that it takes. */
 #include "emit.h"
 
 #include <string.h>
@@ -56,8 +56,15 @@ static const char *real_text(Emit *emit, const Poly *poly) {
     return arena_printf(emit->arena, poly_constant(poly, &value) ? "%s" : "(double)(%s)", poly_text(emit, poly));
 }
 
+/* What a thread does of so many operations or bytes. */
+static const char *share_text(Emit *emit, const Poly *poly, const Task *task) {
+    const char *text = real_text(emit, poly);
+    if (!task || task->chunks == 1) return text;
+    return arena_printf(emit->arena, "%s * (double)(claim.end - claim.begin) / %d", text, (int)task->chunks);
+}
+
 /* Of a loop over time, its steps are counted one by one. */
-void profile_step(Emit *emit, Text *to, int margin, const char *function, const Step *step) {
+void profile_step(Emit *emit, Text *to, int margin, const char *function, const Step *step, const Task *task) {
     if (!emit->options->profile || step->kind == STEP_SCAN) return;
     Text title = {.arena = emit->arena};
     const Node *node = NULL;
@@ -65,8 +72,9 @@ void profile_step(Emit *emit, Text *to, int margin, const char *function, const 
     add_title(emit, &title, step, &node);
     const char *place = place_comment(emit, node);
     while (*place == ' ') place++;
-    add_statement(to, margin, arena_printf(emit->arena, "%ssupport_time = %s(&m->kernel[%d], support_time, %s, %s);", step->share.turns ? "if (self->index == 0) " : "", piece(emit, "profile"),
-                                      emit->kernels.count, real_text(emit, cost.flops), real_text(emit, cost.bytes)));
+    add_statement(to, margin, arena_printf(emit->arena, "%ssupport_time = %s(&m->kernel[%d], support_time, %s, %s);",
+                                           task ? "if (claim.member == 0) " : "", piece(emit, "profile"), emit->kernels.count,
+                                           share_text(emit, cost.flops, task), share_text(emit, cost.bytes, task)));
     LIST_PUSH(emit->arena, &emit->kernels, arena_printf(emit->arena, "\"%s\", \"%s\", \"%s\"", function, title.bytes, place));
 }
 

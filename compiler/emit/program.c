@@ -105,7 +105,7 @@ static const char *buffer_place(Emit *emit, const Buffer *buffer) {
 static void emit_pointers(Emit *emit, Text *to, const Program *program, const AccessList *accesses, const char *body) {
     for (int i = 0; i < program->buffers.count; i++) {
         const Buffer *buffer = program->buffers.items[i];
-        if (buffer->kind == BUFFER_INPUT || buffer->kind == BUFFER_OUTPUT || !mentions(body, buffer->name)) continue;
+        if (buffer->kind == BUFFER_INPUT || buffer->kind == BUFFER_OUTPUT || buffer->local || !mentions(body, buffer->name)) continue;
         text_add(to, "    %sfloat *const %s = %s;\n", written_in(accesses, buffer) ? "" : "const ", buffer->name,
                  buffer_place(emit, buffer));
     }
@@ -113,8 +113,15 @@ static void emit_pointers(Emit *emit, Text *to, const Program *program, const Ac
 
 /* ── the function ─────────────────────────────────────────────────────────────────────────── */
 
-/* A part of a program in the making: its kernels, and the lines that call them. */
-typedef struct Part { Emit *emit; Text *kernels, body; const Program *program; const char *name; int loops, margin; } Part;
+/* A part of a program in the making: its kernels, and the lines that call them; of the task that is being written, or NULL. */
+typedef struct Part {
+    Emit *emit;
+    Text *kernels, body;
+    const Program *program;
+    const Task *task;
+    const char *name;
+    int loops, margin;
+} Part;
 
 static void emit_loops(Part *part, const Step *step, const Range *range) {
     const char *name = arena_printf(part->emit->arena, "loop_%s_%d", part->name + strlen("run_"), ++part->loops);
@@ -134,6 +141,28 @@ static Range range_of(Part *part, const Blocked *block, const Step *step, const 
     return (Range){.begin = times_text(emit, turns, "row"), .end = times_text(emit, turns, end), .count = count, .row = "row", .turns = turns};
 }
 
+/* Some name of the array is used. */
+static bool uses_array(const Part *part, const char *lines, const Buffer *array) {
+    for (int i = 0; i < part->program->buffers.count; i++)
+        if (storage(part->program->buffers.items[i]) == array && mentions(lines, part->program->buffers.items[i]->name)) return true;
+    return false;
+}
+
+/* The arrays that hold rows of this block only, then other names of them. */
+static void declare_locals(Part *part, Text *to, const char *lines) {
+    const Program *program = part->program;
+    for (int i = 0; i < program->buffers.count; i++) {
+        const Buffer *buffer = program->buffers.items[i];
+        if (buffer->local && storage(buffer) == buffer && uses_array(part, lines, buffer))
+            text_add(to, "%*s_Alignas(64) float %s[%s];\n", part->margin, "", buffer->name, poly_text(part->emit, buffer->size));
+    }
+    for (int i = 0; i < program->buffers.count; i++) {
+        const Buffer *buffer = program->buffers.items[i];
+        if (buffer->local && storage(buffer) != buffer && mentions(lines, buffer->name))
+            text_add(to, "%*sfloat *const %s = %s;\n", part->margin, "", buffer->name, storage(buffer)->name);
+    }
+}
+
 /* Block by block, or all at once where there is only one; the last may be smaller. From row `begin` to row `end`; NULL: all. */
 static void emit_block(Part *part, const Blocked *block, const char *begin, const char *end) {
     Emit *emit = part->emit;
@@ -150,17 +179,23 @@ static void emit_block(Part *part, const Blocked *block, const char *begin, cons
         text_add(&part->body, "%*sconst size_t rows = %s - row < %s ? %s - row : %s;\n", part->margin, "", end, rows, end, rows);
         rows = "rows";
     }
+    const Text before = part->body;
+    part->body = (Text){.arena = emit->arena};
     for (int i = 0; i < block->body.count; i++) {
         const Range range = range_of(part, block, block->body.items[i], rows);
         emit_step(part, block->body.items[i], whole ? NULL : &range);
     }
+    const Text lines = part->body;
+    part->body = before;
+    declare_locals(part, &part->body, lines.bytes);
+    text_bytes(&part->body, lines.bytes, lines.length);
     if (whole) return;
     part->margin -= 4;
     text_add(&part->body, "%*s}\n", part->margin, "");
 }
 
-/* Turn after turn: what one computes, the next reads. */
-static void emit_scan(Part *part, const Step *step) {
+/* Turn after turn: what one computes, the next reads. All steps have the rows of the range. */
+static void emit_scan(Part *part, const Step *step, const Range *range) {
     Emit *emit = part->emit;
     const char *turn = loop_name(step->scan.depth), *turns = poly_text(emit, step->scan.turns);
     add_comment(&part->body, part->margin, arena_printf(emit->arena, "over time%s%s", step->scan.reverse ? ", backwards" : "",
@@ -170,8 +205,8 @@ static void emit_scan(Part *part, const Step *step) {
     else text_add(&part->body, "for (size_t %s = 0; %s < %s; %s++) {\n", turn, turn, turns, turn);
     part->margin += 4;
     for (int i = 0; i < step->scan.body.count; i++) {
-        emit_step(part, step->scan.body.items[i], NULL);
-        profile_step(emit, &part->body, part->margin, part->name + strlen("run_"), step->scan.body.items[i]);
+        emit_step(part, step->scan.body.items[i], range);
+        profile_step(emit, &part->body, part->margin, part->name + strlen("run_"), step->scan.body.items[i], part->task);
     }
     part->margin -= 4;
     text_add(&part->body, "%*s}\n", part->margin, "");
@@ -182,7 +217,7 @@ static void emit_step(Part *part, const Step *step, const Range *range) {
     Emit *emit = part->emit;
     Text *body = &part->body;
     switch (step->kind) {
-    case STEP_SCAN: emit_scan(part, step); break;
+    case STEP_SCAN: emit_scan(part, step, range); break;
     case STEP_GEMM:
         add_comment(body, part->margin, product_comment(emit, &step->gemm));
         emit_product(&(Kernel){.emit = emit, .to = body, .margin = part->margin}, &step->gemm, range);
@@ -206,34 +241,25 @@ static void emit_rows(Part *part, const Step *step, const char *begin, const cha
     else emit_step(part, step, &range);
 }
 
-/* What each thread does of a step. */
-static void emit_share(Part *part, const Step *step) {
-    Emit *emit = part->emit;
-    const char *name = part_name(emit, step);
+/* What a thread does of a step: all that it has claimed of its turns, or piece by piece; or the whole. */
+static void emit_claimed(Part *part, const Step *step) {
+    const char *name = part_name(step);
     if (name && step->share.apart) {
-        open_pieces(emit, &part->body, part->margin, step);
+        open_pieces(part->emit, &part->body, part->margin, step);
         part->margin += 4;
         emit_rows(part, step, "begin", "end");
         part->margin -= 4;
         text_add(&part->body, "%*s}\n", part->margin, "");
-    } else if (name) {
-        emit_rows(part, step, arena_printf(emit->arena, "%s.begin", name), arena_printf(emit->arena, "%s.end", name));
-    } else emit_step(part, step, NULL);
+    } else if (name) emit_rows(part, step, "part.begin", "part.end");
+    else emit_step(part, step, NULL);
 }
 
-static void emit_steps(Part *part, const StepList *steps, bool shared) {
-    Text all = {.arena = part->emit->arena};
-    bool alone = false;
-    if (steps->count > 0) profile_begin(part->emit, &all);
+static void emit_steps(Part *part, const StepList *steps) {
+    if (steps->count > 0) profile_begin(part->emit, &part->body);
     for (int i = 0; i < steps->count; i++) {
-        emit_share(part, steps->items[i]);
-        profile_step(part->emit, &part->body, part->margin, part->name + strlen("run_"), steps->items[i]);
-        if (shared) emit_shared_step(part->emit, &all, steps->items[i], part->body.bytes, &alone);
-        else text_bytes(&all, part->body.bytes, part->body.length);
-        part->body = (Text){.arena = part->emit->arena};
+        emit_claimed(part, steps->items[i]);
+        profile_step(part->emit, &part->body, part->margin, part->name + strlen("run_"), steps->items[i], part->task);
     }
-    text_add(&all, "%s", alone ? "    }\n" : "");
-    part->body = all;
 }
 
 static const Buffer *buffer_of_port(const Program *program, BufferKind kind, const Port *port) {
@@ -274,26 +300,47 @@ static void emit_function(Text *to, const char *name, const char *parameters, co
     text_add(to, "%s}\n\n", body);
 }
 
-static void emit_part(Emit *emit, Text *to, const Program *program, int part, const char *name) {
-    Text pointers = {.arena = emit->arena}, parameters = {.arena = emit->arena};
-    Part made = {.emit = emit, .kernels = to, .body = {.arena = emit->arena}, .program = program, .name = name, .margin = 4};
+/* Declares what the lines use of the model. */
+static const char *declare_pointers(Emit *emit, const Program *program, const StepList *steps, const char *lines) {
+    Text pointers = {.arena = emit->arena};
     AccessList accesses = {0};
-    const StepList *steps = &program->part[part];
-    const bool shared = steps_are_shared(steps);
     for (int i = 0; i < steps->count; i++) step_accesses(emit->arena, steps->items[i], &accesses);
-    emit_steps(&made, steps, shared);
-    emit_pointers(emit, &pointers, program, &accesses, made.body.bytes);
+    emit_pointers(emit, &pointers, program, &accesses, lines);
+    if (mentions(lines, "clock"))
+        text_add(&pointers, "    const %s_clock *const clock = &m->clock;\n", emit->options->standalone ? emit->name : "gdl");
+    return pointers.length ? pointers.bytes : "";
+}
+
+/* A function for each task, and one that has threads share them. */
+static void emit_tasks(Part *made, Text *to, const TaskList *tasks, const char *parameters) {
+    Emit *emit = made->emit;
+    emit_arguments(emit, to, made->name, parameters);
+    for (int i = 0; i < tasks->count; i++) {
+        const Task *task = made->task = tasks->items[i];
+        made->body = (Text){.arena = emit->arena};
+        emit_steps(made, &task->steps);
+        const char *pointers = declare_pointers(emit, made->program, &task->steps, made->body.bytes);
+        emit_task_function(emit, to, made->name, task_name(emit, made->name, i + 1), task, parameters, pointers, made->body.bytes);
+    }
+    emit_team_function(emit, to, made->name, parameters, tasks);
+}
+
+static void emit_part(Emit *emit, Text *to, const Program *program, int part, const char *name) {
+    Text parameters = {.arena = emit->arena};
+    Part made = {.emit = emit, .kernels = to, .body = {.arena = emit->arena}, .program = program, .name = name, .margin = 4};
+    const StepList *steps = &program->part[part];
     text_add(&parameters, "%s *m, size_t n%s, uint64_t first, uint64_t tick", emit->name,
              size_parameters(emit, program->entry));
     if (part == PART_BACKWARD) add_ports(program, &parameters);
     if (part == PART_BACKWARD) text_add(&parameters, ", float *report");
     text_add(&parameters, ")");
-    if (mentions(made.body.bytes, "clock"))
-        text_add(&pointers, "    const %s_clock *const clock = &m->clock;\n", emit->options->standalone ? emit->name : "gdl");
-    if (shared) emit_step_parts(emit, &pointers, steps);
-    const char *body = arena_printf(emit->arena, "%s\n%s", pointers.length ? pointers.bytes : "", made.body.bytes);
-    if (shared) emit_team_function(emit, to, name, parameters.bytes, body);
-    else emit_function(to, name, parameters.bytes, body);
+    if (program->tasks[part].count > 0) {
+        emit_tasks(&made, to, &program->tasks[part], parameters.bytes);
+        return;
+    }
+    emit_steps(&made, steps);
+    const char *pointers = declare_pointers(emit, program, steps, made.body.bytes ? made.body.bytes : "");
+    emit_function(to, name, parameters.bytes, arena_printf(emit->arena, "%s\n%s", pointers, made.body.bytes ? made.body.bytes : ""));
 }
 
 void emit_program(Emit *emit, Text *to, const Program *program) {

@@ -1,5 +1,5 @@
-/* Programs that several threads share: the same steps for all of them, with each one's part of those that are cut, what the first
- * one does alone, and the places where they wait for each other. */
+/* Programs that several threads share: a function for each task, which is given the chunks to do, and one that has the team go through
+ * them all. */
 #include "emit.h"
 
 #include <inttypes.h>
@@ -7,37 +7,26 @@
 
 /* ── parts ────────────────────────────────────────────────────────────────────────────────── */
 
-const char *part_name(Emit *emit, const Step *step) {
+const char *part_name(const Step *step) {
     if (step->share.turns == NULL) return NULL;
-    return arena_printf(emit->arena, step->share.apart ? "pieces_%d" : "part_%d", step->share.part);
+    return step->share.apart ? "pieces" : "part";
 }
 
 static const char *piece_start(Emit *emit, const Share *share, const char *piece) {
     return arena_printf(emit->arena, "%s / %" PRId64, times_text(emit, share->turns, piece), share->pieces);
 }
 
-static void declare_part(Emit *emit, Text *to, const Share *share, bool whole) {
-    const char *type = piece(emit, "part"), *pieces = arena_printf(emit->arena, "pieces_%d", share->part);
-    if (share->pieces == 0)
-        text_add(to, "    const %s part_%d = support_part_of(self, %s, %" PRId64 ");\n", type, share->part, poly_text(emit, share->turns),
-                 share->grain);
-    else text_add(to, "    const %s %s = support_part_of(self, %" PRId64 ", 1);\n", type, pieces, share->pieces);
-    if (share->pieces > 0 && whole)
-        text_add(to, "    const %s part_%d = {%s, %s};\n", type, share->part,
-                 piece_start(emit, share, arena_printf(emit->arena, "%s.begin", pieces)),
-                 piece_start(emit, share, arena_printf(emit->arena, "%s.end", pieces)));
-}
-
-void emit_step_parts(Emit *emit, Text *to, const StepList *steps) {
-    for (int i = 0, declared = 0; i < steps->count; i++) {
-        const Share *share = &steps->items[i]->share;
-        bool whole = false; /* some step computes all its pieces at once */
-        if (!share->turns || share->part <= declared) continue;
-        declared = share->part;
-        for (int k = i; k < steps->count; k++)
-            whole = whole || (steps->items[k]->share.part == declared && !steps->items[k]->share.apart);
-        declare_part(emit, to, share, whole);
-    }
+/* What the claimed chunks are in turns, in pieces, or in both, as far as the lines use them. */
+static void declare_parts(Emit *emit, Text *to, const Task *task, const char *lines) {
+    const Share *share = &task->share;
+    const bool rows = mentions(lines, "part"), pieces = share->pieces > 0 && (rows || mentions(lines, "pieces"));
+    if (!rows && !pieces) return;
+    const char *turns = pieces ? arena_printf(emit->arena, "%" PRId64, share->pieces) : poly_text(emit, share->turns);
+    text_add(to, "    const %s %s = support_part_of(claim, %" PRId64 ", %s, %" PRId64 ");\n", piece(emit, "part"), pieces ? "pieces" : "part",
+             task->chunks, turns, pieces ? 1 : share->grain);
+    if (rows && pieces)
+        text_add(to, "    const support_part part = {%s, %s};\n", piece_start(emit, share, "pieces.begin"),
+                 piece_start(emit, share, "pieces.end"));
 }
 
 const char *piece_offset(Emit *emit, const Buffer *parts) {
@@ -56,25 +45,13 @@ static void clear_sums(Emit *emit, Text *to, int margin, const Step *step) {
 }
 
 void open_pieces(Emit *emit, Text *to, int margin, const Step *step) {
-    const char *pieces = part_name(emit, step);
-    text_add(to, "%*sfor (size_t piece = %s.begin; piece < %s.end; piece++) {\n", margin, "", pieces, pieces);
+    text_add(to, "%*sfor (size_t piece = pieces.begin; piece < pieces.end; piece++) {\n", margin, "");
     text_add(to, "%*sconst size_t begin = %s, end = %s;\n", margin + 4, "", piece_start(emit, &step->share, "piece"),
              piece_start(emit, &step->share, "piece + 1"));
     clear_sums(emit, to, margin + 4, step);
 }
 
-/* ── steps ────────────────────────────────────────────────────────────────────────────────── */
-
-void emit_shared_step(Emit *emit, Text *to, const Step *step, const char *text, bool *alone) {
-    const bool joins = *alone && !step->share.turns && !step->share.meet;
-    if (*alone && !joins) text_add(to, "    }\n");
-    if (step->share.meet) text_add(to, "    %s(self);\n", piece(emit, "wait"));
-    if (!step->share.turns && !joins) text_add(to, "    if (self->index == 0) {\n");
-    add_indented(to, text, step->share.turns ? 0 : 4);
-    *alone = !step->share.turns;
-}
-
-/* ── the function ─────────────────────────────────────────────────────────────────────────── */
+/* ── functions ────────────────────────────────────────────────────────────────────────────── */
 
 /* The name of a parameter that ends at `end`. */
 static const char *name_before(const char *end) {
@@ -82,31 +59,54 @@ static const char *name_before(const char *end) {
     return end;
 }
 
-/* The parameters as members of a struct, as constants that are read from it, and as a list of their values. */
-static void convert_parameters(Emit *emit, const char *parameters, const char *body, Text *members, Text *constants,
-                               Text *values) {
+/* Each parameter as a member of a struct; as a constant that is read from it, where the lines use it; as a value. */
+typedef struct Parameters { Text members, constants, values; } Parameters;
+
+static Parameters convert_parameters(Emit *emit, const char *parameters, const char *lines) {
+    Parameters all = {{.arena = emit->arena}, {.arena = emit->arena}, {.arena = emit->arena}};
     for (const char *start = parameters; *start;) {
         const char *end = start + strcspn(start, ",)"), *at = name_before(end);
         const char *name = arena_copy(emit->arena, at, (size_t)(end - at));
-        text_add(members, "    %.*s;\n", (int)(end - start), start);
-        text_add(values, "%s%s", values->length ? ", " : "", name);
-        if (mentions(body, name))
-            text_add(constants, at[-1] == '*' ? "    %.*sconst %s = call->%s;\n" : "    const %.*s%s = call->%s;\n", (int)(at - start), start,
-                     name, name);
+        text_add(&all.members, "    %.*s;\n", (int)(end - start), start);
+        text_add(&all.values, "%s%s", all.values.length ? ", " : "", name);
+        if (mentions(lines, name))
+            text_add(&all.constants, at[-1] == '*' ? "    %.*sconst %s = call->%s;\n" : "    const %.*s%s = call->%s;\n",
+                     (int)(at - start), start, name, name);
         start = end + 1 + strspn(end + 1, " ");
     }
+    return all;
 }
 
-void emit_team_function(Emit *emit, Text *to, const char *name, const char *parameters, const char *body) {
-    Text members = {.arena = emit->arena}, constants = {.arena = emit->arena}, values = {.arena = emit->arena};
+void emit_arguments(Emit *emit, Text *to, const char *name, const char *parameters) {
+    text_add(to, "struct %s {\n%s};\n\n", name, convert_parameters(emit, parameters, "").members.bytes);
+}
+
+const char *task_name(Emit *emit, const char *program, int number) {
+    return arena_printf(emit->arena, "task_%s_%d", program + strlen("run_"), number);
+}
+
+void emit_task_function(Emit *emit, Text *to, const char *program, const char *name, const Task *task, const char *parameters,
+                        const char *pointers, const char *lines) {
+    Text parts = {.arena = emit->arena};
+    declare_parts(emit, &parts, task, lines);
+    const char *body = arena_printf(emit->arena, "%s%s\n%s", pointers, parts.length ? parts.bytes : "", lines);
+    const Parameters all = convert_parameters(emit, parameters, body);
+    text_add(to, "static void %s(const void *arguments, %s claim) {\n", name, piece(emit, "claim"));
+    if (all.constants.length) text_add(to, "    const struct %s *const call = arguments;\n%s", program, all.constants.bytes);
+    else text_add(to, "    (void)arguments;\n");
+    text_add(to, "%s%s}\n\n", mentions(body, "claim") ? "" : "    (void)claim;\n", body);
+}
+
+void emit_team_function(Emit *emit, Text *to, const char *name, const char *parameters, const TaskList *tasks) {
+    const Parameters all = convert_parameters(emit, parameters, "");
     const char *run = piece(emit, "run");
-    convert_parameters(emit, parameters, body, &members, &constants, &values);
-    text_add(to, "struct %s {\n%s};\n\n", name, members.bytes);
-    text_add(to, "static void team_%s(const support_member *self, const void *arguments) {\n", name + strlen("run_"));
-    text_add(to, "    const struct %s *const call = arguments;\n%s%s}\n\n", name, constants.bytes, body);
     text_add(to, "static void %s(", name);
     add_wrapped(to, parameters, (int)strlen(name) + 13, LINE_WIDTH);
-    text_add(to, " {\n    const struct %s call = {", name);
-    add_wrapped(to, values.bytes, (int)strlen(name) + 25, LINE_WIDTH);
-    text_add(to, "};\n    %s(m->team, team_%s, &call);\n}\n\n", run, name + strlen("run_"));
+    text_add(to, " {\n    static const support_task tasks[] = { /* phase, chunks */\n");
+    for (int i = 0; i < tasks->count; i++)
+        text_add(to, "        {%d, %" PRId64 ", %s}%s\n", tasks->items[i]->phase, tasks->items[i]->chunks, task_name(emit, name, i + 1),
+                 i + 1 < tasks->count ? "," : "};");
+    text_add(to, "    const struct %s call = {", name);
+    add_wrapped(to, all.values.bytes, (int)strlen(name) + 25, LINE_WIDTH);
+    text_add(to, "};\n    %s(m->team, tasks, sizeof tasks / sizeof *tasks, &call);\n}\n\n", run);
 }

@@ -24,33 +24,6 @@ static const Poly *shared_rows(Arena *arena, const Step *a, const Step *b) {
     return rows && !poly_is(rows, 1) ? rows : NULL;
 }
 
-/* The place with `turns` * row + turn for the outermost loop: rows are loop 0 then, turns of a row loop 1, and the others one
- * deeper. NULL where it is no sum of loops. */
-static const Index *place_by_rows(Arena *arena, const Index *at, const Poly *rows, const Poly *turns) {
-    if (!at || !index_affine(at)) return NULL;
-    const Index *place = index_const(arena, at->constant);
-    for (int i = 0; i < at->count; i++) {
-        const Atom *loop = at->term[i].atom;
-        const Index *inner = index_loop(arena, loop->depth + 1, loop->depth > 0 ? loop->limit : turns);
-        if (loop->depth == 0) inner = index_add(arena, inner, index_mul(arena, index_loop(arena, 0, rows), turns));
-        place = index_add(arena, place, index_mul(arena, inner, at->term[i].factor));
-    }
-    return place;
-}
-
-void row_accesses(Arena *arena, const Step *step, const Poly *rows, AccessList *list) {
-    if (step->kind == STEP_BLOCK) {
-        for (int i = 0; i < step->block.body.count; i++) row_accesses(arena, step->block.body.items[i], rows, list);
-        return;
-    }
-    const Poly *turns = poly_divide(arena, step_turns(step), rows);
-    for (int i = 0; i < step->accesses.count; i++) {
-        Access access = step->accesses.items[i];
-        access.at = place_by_rows(arena, access.at, rows, turns);
-        LIST_PUSH(arena, list, access);
-    }
-}
-
 /* ── what pays ────────────────────────────────────────────────────────────────────────────── */
 
 static bool has_product(const Step *step) {

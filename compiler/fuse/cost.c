@@ -133,7 +133,8 @@ static const Poly *touched(Arena *arena, const AccessList *list, int first, int 
         for (int k = first; k < i; k++) known = known || same_place(&list->items[k], &list->items[i]);
         if (!known) sum = poly_add(arena, sum, elements(arena, &list->items[i], around));
     }
-    return smaller(arena, sum, list->items[first].buffer->size);
+    const Buffer *buffer = list->items[first].buffer;
+    return buffer->of_block ? sum : smaller(arena, sum, buffer->size);
 }
 
 /* What stays in the cache: a step's own work space, and reading what it has just written. */

@@ -8,7 +8,7 @@
 #include <string.h>
 
 /* What to compute into a buffer: `source` over all its axes. */
-typedef struct Task {
+typedef struct Lowering {
     StatementKind kind;
     const Node *source;
     bool compute;               /* even if the source itself is stored */
@@ -22,16 +22,16 @@ typedef struct Task {
     int shifted;                /* an axis of the buffer that starts at `shift`, or -1 */
     const Poly *shift;
     const Node *row;            /* SCATTER: what says the place along the first axis of the buffer */
-} Task;
+} Lowering;
 
 /* A way of looping: bit k of `joined` makes the loops order[k] and order[k + 1] one. */
 typedef struct Loops { Domain domain; uint32_t reduced; const Index *at[MAX_RANK]; } Loops;
 
-static const Poly *source_extent(const Fuse *fuse, const Task *task, int k) {
+static const Poly *source_extent(const Fuse *fuse, const Lowering *task, int k) {
     return poly_dim(fuse->arena, task->source->shape.dim[task->order[k]]);
 }
 
-static Loops make_loops(const Fuse *fuse, const Task *task, uint32_t joined) {
+static Loops make_loops(const Fuse *fuse, const Lowering *task, uint32_t joined) {
     Arena *arena = fuse->arena;
     Loops loops = {.domain = fuse->around};
     for (int k = 0, end; k < task->source->shape.rank; k = end) {
@@ -50,7 +50,7 @@ static Loops make_loops(const Fuse *fuse, const Task *task, uint32_t joined) {
     return loops;
 }
 
-static const Index *target_address(Fuse *fuse, const Task *task, const Index *const *at) {
+static const Index *target_address(Fuse *fuse, const Lowering *task, const Index *const *at) {
     Arena *arena = fuse->arena;
     const Shape *shape = task->shape;
     const Index *target[MAX_RANK];
@@ -62,12 +62,12 @@ static const Index *target_address(Fuse *fuse, const Task *task, const Index *co
     return task->start ? index_add(arena, task->start, address) : address;
 }
 
-static const Scalar *task_value(Fuse *fuse, const Task *task, const Index *const *at) {
+static const Scalar *task_value(Fuse *fuse, const Lowering *task, const Index *const *at) {
     if (task->kind == STATEMENT_ARGMAX || !task->compute) return scalar_at(fuse, task->source, at);
     return scalar_compute(fuse, task->source, at);
 }
 
-static int count_divisions(Fuse *fuse, const Task *task, uint32_t joined) {
+static int count_divisions(Fuse *fuse, const Lowering *task, uint32_t joined) {
     const Loops loops = make_loops(fuse, task, joined);
     const Scalar *address =
         scalar_unique(fuse, &(Scalar){.kind = SCALAR_INDEX, .index = target_address(fuse, task, loops.at)});
@@ -76,7 +76,7 @@ static int count_divisions(Fuse *fuse, const Task *task, uint32_t joined) {
 
 /* Whether the loop k and the one after it, with what that is joined with, are of one kind: both reduced or not, both of run-time
  * or both of constant length. A single turn joins any. */
-static bool may_join(const Fuse *fuse, const Task *task, int k, uint32_t joined) {
+static bool may_join(const Fuse *fuse, const Lowering *task, int k, uint32_t joined) {
     int64_t value;
     const Poly *a = source_extent(fuse, task, k), *b = source_extent(fuse, task, k + 1);
     for (int i = k + 1; joined >> i & 1; i++) b = poly_mul(fuse->arena, b, source_extent(fuse, task, i + 1));
@@ -84,7 +84,7 @@ static bool may_join(const Fuse *fuse, const Task *task, int k, uint32_t joined)
     return poly_is(a, 1) || poly_is(b, 1) || poly_constant(a, &value) == poly_constant(b, &value);
 }
 
-static Loops choose_loops(Fuse *fuse, const Task *task) {
+static Loops choose_loops(Fuse *fuse, const Lowering *task) {
     uint32_t joined = 0;
     const int divisions = count_divisions(fuse, task, joined);
     for (int k = task->source->shape.rank - 2; k >= 0; k--)
@@ -93,7 +93,7 @@ static Loops choose_loops(Fuse *fuse, const Task *task) {
     return make_loops(fuse, task, joined);
 }
 
-static void lower(Fuse *fuse, const Task *task, int part) {
+static void lower(Fuse *fuse, const Lowering *task, int part) {
     const Loops loops = choose_loops(fuse, task);
     Statement *statement = NEW(fuse->arena, Statement);
     *statement = (Statement){.kind = task->kind,
@@ -111,15 +111,15 @@ static void lower(Fuse *fuse, const Task *task, int part) {
     merge_statement(fuse, steps_of(fuse, part), statement, &loops.domain);
 }
 
-static Task task_for(const Node *source, Buffer *buffer) {
-    Task task = {.kind = STATEMENT_STORE, .source = source, .buffer = buffer, .shape = &buffer->shape, .node = source, .shifted = -1};
+static Lowering task_for(const Node *source, Buffer *buffer) {
+    Lowering task = {.kind = STATEMENT_STORE, .source = source, .buffer = buffer, .shape = &buffer->shape, .node = source, .shifted = -1};
     for (int axis = 0; axis < source->shape.rank; axis++) task.order[axis] = task.target[axis] = (uint8_t)axis;
     return task;
 }
 
 /* Into the place where `node` is stored. */
-static Task task_into(const Fuse *fuse, const Node *source, const Node *node) {
-    Task task = task_for(source, fuse->stored[node->id]);
+static Lowering task_into(const Fuse *fuse, const Node *source, const Node *node) {
+    Lowering task = task_for(source, fuse->stored[node->id]);
     task.start = fuse->start[node->id];
     task.shape = &node->shape;
     task.node = node;
@@ -127,12 +127,12 @@ static Task task_into(const Fuse *fuse, const Node *source, const Node *node) {
 }
 
 void lower_copy(Fuse *fuse, Buffer *buffer, const Node *node, int part) {
-    const Task task = task_for(node, buffer);
+    const Lowering task = task_for(node, buffer);
     lower(fuse, &task, part);
 }
 
 void lower_element(Fuse *fuse, Buffer *sequence, const Index *start, const Node *node, int part) {
-    Task task = task_for(node, sequence);
+    Lowering task = task_for(node, sequence);
     task.start = start;
     task.shape = &node->shape;
     lower(fuse, &task, part);
@@ -155,7 +155,7 @@ Buffer *lower_packed(Fuse *fuse, const Node *node, const uint8_t *wanted, int pa
     if (packed.buffer) return packed.buffer;
     for (int axis = 0; axis < shape.rank; axis++) shape.dim[axis] = node->shape.dim[order[axis]];
     packed.buffer = buffer_new(fuse, BUFFER_TEMPORARY, "packed", &shape);
-    Task task = task_for(node, packed.buffer);
+    Lowering task = task_for(node, packed.buffer);
     for (int axis = 0; axis < shape.rank; axis++) task.order[axis] = task.target[axis] = order[axis];
     lower(fuse, &task, part);
     memcpy(packed.order, order, (size_t)shape.rank);
@@ -165,7 +165,7 @@ Buffer *lower_packed(Fuse *fuse, const Node *node, const uint8_t *wanted, int pa
 
 static void lower_reduction(Fuse *fuse, const Node *node, int part) {
     const Node *in = node->in[0];
-    Task task = task_into(fuse, in, node);
+    Lowering task = task_into(fuse, in, node);
     int kept = 0, loops = 0;
     task.kind = node->op == OP_SUM ? STATEMENT_SUM : node->op == OP_MAX ? STATEMENT_MAX : STATEMENT_ARGMAX;
     task.reduced = node->op == OP_ARGMAX ? 1u << node->attr.axis : node->attr.axes;
@@ -180,7 +180,7 @@ static void lower_reduction(Fuse *fuse, const Node *node, int part) {
 
 static void lower_scatter(Fuse *fuse, const Node *node, int part) {
     const Node *index = node->in[0], *updates = node->in[1];
-    Task task = task_into(fuse, updates, node);
+    Lowering task = task_into(fuse, updates, node);
     task.kind = STATEMENT_SCATTER;
     task.row = index;
     task.target[0] = 0;
@@ -192,7 +192,7 @@ static void lower_scatter(Fuse *fuse, const Node *node, int part) {
 static void lower_concat(Fuse *fuse, const Node *node, int part) {
     const Poly *start = poly_const(fuse->arena, 0);
     for (int i = 0; i < node->arity; i++) {
-        Task task = task_into(fuse, node->in[i], node);
+        Lowering task = task_into(fuse, node->in[i], node);
         task.shifted = node->attr.axis;
         task.shift = start;
         lower(fuse, &task, part);
@@ -222,7 +222,7 @@ void lower_node(Fuse *fuse, const Node *node, int part) {
     case OP_SLOT: case OP_PART: return; /* the loop writes them */
     default: break;
     }
-    Task task = task_into(fuse, node, node);
+    Lowering task = task_into(fuse, node, node);
     task.compute = true;
     lower(fuse, &task, part);
 }

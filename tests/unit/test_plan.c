@@ -23,7 +23,7 @@ static RangeList ranges_of(Arena *arena, const Module *module, const Program *pr
     RangeList ranges = {0};
     for (int i = 0; i < program->buffers.count; i++) {
         const Buffer *b = program->buffers.items[i];
-        if (b->kind != BUFFER_TEMPORARY || !b->used) continue;
+        if (b->kind != BUFFER_TEMPORARY || !b->used || b->local) continue;
         LIST_PUSH(arena, &ranges, ((Range){b, b->degree, b->first, b->last, b->offset, b->offset + units(module, b->size)}));
     }
     for (int i = 0; i < program->buffers.count; i++) {
@@ -43,6 +43,10 @@ static bool takes_over(const Range *to, const Range *from) {
 
 static void check_program(Arena *arena, const Module *module, const Program *program, const Plan *plan) {
     const RangeList ranges = ranges_of(arena, module, program);
+    for (int i = 0; i < program->buffers.count; i++) {
+        const Buffer *b = program->buffers.items[i];
+        cr_assert(!b->local || (b->of_block && b->first == b->last), "%s of %s is used by several steps", b->name, program->name);
+    }
     for (int i = 0; i < ranges.count; i++) {
         const Range *a = &ranges.items[i];
         cr_assert(a->start >= 0 && a->end <= plan->region[a->degree], "%s of %s is outside the arena", a->buffer->name, program->name);
