@@ -48,12 +48,12 @@ void add_comment(Text *to, int margin, const char *text);         /* broken betw
 
 /* ── expression.c: scalars and indices as C ───────────────────────────────────────────────── */
 
-typedef struct Known { const Scalar *scalar; const char *name; } Known; /* a value that a variable holds */
+typedef struct Known { const Scalar *scalar; const char *name; bool lanes; } Known; /* a value that a variable holds */
 
 typedef struct Seen { const Scalar *scalar; int references; } Seen;  /* by how many expressions a value is needed */
 
-/* The variables of a reduction that is kept in registers. */
-typedef struct Accumulator { const Statement *statement; const char *total, *lanes, *place; } Accumulator;
+/* The variables of a reduction that is kept in registers; the latter two are vectors, with a result for each lane. */
+typedef struct Accumulator { const Statement *statement; const char *total, *place, *lanes, *places; } Accumulator;
 
 /* Some turns of a step's outermost loop, as text: begin, begin + 1, ..., end - 1, which are `turns` for each row of a block, from
  * the row named. NULL stands for all of them. */
@@ -72,13 +72,16 @@ typedef struct Kernel {
     int margin;
     bool ranged;             /* it is given the turns of the outermost loop to do, as `begin` and `end` */
     bool from_begin;         /* the outermost loop is counted from `begin` */
+    const Step *lanes;       /* the loop around, if its turns are lanes of vectors; else NULL */
+    bool ends;               /* and its last vector may have fewer of them: `lanes` */
 } Kernel;
 
 const char *buffer_text(const Kernel *kernel, const Buffer *buffer);
 const char *index_text(Kernel *kernel, const Index *index);
 const char *place_text(Kernel *kernel, const Buffer *buffer, const Index *index); /* the index in what the buffer has room for */
 const char *scalar_text(Kernel *kernel, const Scalar *scalar);
-const char *known_name(const Kernel *kernel, const Scalar *scalar); /* NULL where no variable holds it */
+const Known *known_value(const Kernel *kernel, const Scalar *scalar); /* NULL where no variable holds it */
+const char *known_name(const Kernel *kernel, const Scalar *scalar); /* likewise */
 const char *number_text(Arena *arena, double value);
 const char *poly_text(Emit *emit, const Poly *poly);
 const char *times_text(Emit *emit, const Poly *factor, const char *text); /* "784 * row" */
@@ -91,6 +94,19 @@ const char *emit_kernel(Emit *emit, Text *to, const char *name, const Step *step
 /* A statement without loops, as lines of the program that has it. */
 void emit_inline(Emit *emit, Text *to, const Program *program, const Step *step, int margin);
 const char *buffer_type(const Buffer *buffer); /* "float" or "int32_t" */
+
+/* ── lanes.c: loops computed in vectors ───────────────────────────────────────────────────── */
+
+enum { MOST_LANES = 16 /* of any machine that support/vector.c knows */ };
+
+bool loop_has_lanes(Kernel *kernel, const Step *loop);               /* its turns can be lanes */
+bool in_lanes(const Kernel *kernel, const Scalar *scalar);           /* the value differs from lane to lane: its text is a vector */
+const char *lanes_text(Kernel *kernel, const Scalar *scalar);        /* a vector, whatever the value */
+const char *spread_text(Kernel *kernel, const char *number);         /* a vector of it */
+const char *load_lanes_text(Kernel *kernel, const Buffer *buffer, const Index *at);
+const char *store_lanes_text(Kernel *kernel, const Buffer *buffer, const Index *at, const char *value);
+const char *count_lanes_text(Kernel *kernel, const char *first);     /* first, first + 1, ... */
+const char *first_lanes_text(Kernel *kernel, const char *value, const char *rest); /* `rest` in lanes that do not count */
 
 /* ── product.c: matrix products ───────────────────────────────────────────────────────────── */
 

@@ -98,17 +98,18 @@ const char *number_text(Arena *arena, double value) {
     return arena_printf(arena, strpbrk(digits, ".e") ? "%sf" : "%s.0f", digits);
 }
 
-const char *known_name(const Kernel *kernel, const Scalar *scalar) {
-    if (scalar->kind == SCALAR_RESULT) {
-        for (int i = kernel->known.count - 1; i >= 0; i--) {
-            const Scalar *known = kernel->known.items[i].scalar;
-            if (known->kind == SCALAR_RESULT && known->result == scalar->result) return kernel->known.items[i].name;
-        }
-        return NULL;
+const Known *known_value(const Kernel *kernel, const Scalar *scalar) {
+    for (int i = kernel->known.count - 1; i >= 0; i--) {
+        const Scalar *known = kernel->known.items[i].scalar;
+        const bool result = known->kind == SCALAR_RESULT && scalar->kind == SCALAR_RESULT && known->result == scalar->result;
+        if (known == scalar || result) return &kernel->known.items[i];
     }
-    for (int i = kernel->known.count - 1; i >= 0; i--)
-        if (kernel->known.items[i].scalar == scalar) return kernel->known.items[i].name;
     return NULL;
+}
+
+const char *known_name(const Kernel *kernel, const Scalar *scalar) {
+    const Known *known = known_value(kernel, scalar);
+    return known ? known->name : NULL;
 }
 
 static const char *text_at(Kernel *kernel, const Scalar *scalar, int level);
@@ -119,6 +120,12 @@ static const char *binary(Kernel *kernel, const Scalar *a, const char *op, const
 
 static const char *call(Kernel *kernel, const char *function, const Scalar *scalar) {
     return arena_printf(kernel->emit->arena, "%s(%s)", function, scalar_text(kernel, scalar));
+}
+
+/* A function of a vector. One number becomes a vector of it, and the result one of that's lanes. */
+static const char *call_lanes(Kernel *kernel, const char *name, const Scalar *scalar) {
+    const char *text = arena_printf(kernel->emit->arena, "%s(%s)", piece(kernel->emit, name), lanes_text(kernel, scalar));
+    return in_lanes(kernel, scalar) ? text : arena_printf(kernel->emit->arena, "%s(%s)", piece(kernel->emit, "lane"), text);
 }
 
 static bool is_op(const Kernel *kernel, const Scalar *scalar, Op op) {
@@ -153,10 +160,43 @@ static const char *condition_text(Kernel *kernel, const Scalar *s) {
     return arena_printf(kernel->emit->arena, "%s != 0.0f", text_at(kernel, s, SUM));
 }
 
-/* An operation, and how tightly its expression holds together. */
+static const char *mask_text(Kernel *kernel, const Scalar *s) {
+    piece(kernel->emit, "mask");
+    return arena_printf(kernel->emit->arena, "support_%s(%s, %s)",
+                        s->op.op == OP_LT ? "less" : s->op.op == OP_LE ? "at_most" : "equal", lanes_text(kernel, s->op.in[0]),
+                        lanes_text(kernel, s->op.in[1]));
+}
+
+/* The condition is a comparison, or any number that is not 0. */
+static const char *select_lanes(Kernel *kernel, const Scalar *s) {
+    const Scalar *condition = s->op.in[0], *yes = s->op.in[1], *no = s->op.in[2];
+    const char *mask;
+    if (is_comparison(kernel, condition)) mask = mask_text(kernel, condition);
+    else {
+        mask = arena_printf(kernel->emit->arena, "support_equal(%s, %s)", scalar_text(kernel, condition), spread_text(kernel, "0.0f"));
+        yes = s->op.in[2], no = s->op.in[1];
+    }
+    return arena_printf(kernel->emit->arena, "%s(%s, %s, %s)", piece(kernel->emit, "select"), mask, lanes_text(kernel, yes),
+                        lanes_text(kernel, no));
+}
+
+static const char *select_text(Kernel *kernel, const Scalar *s) {
+    const char *(*arm)(Kernel *, const Scalar *) = in_lanes(kernel, s) ? lanes_text : scalar_text;
+    const char *yes = arm(kernel, s->op.in[1]), *no = arm(kernel, s->op.in[2]);
+    return arena_printf(kernel->emit->arena, strchr(yes, '?') ? "%s ? (%s) : %s" : "%s ? %s : %s",
+                        condition_text(kernel, s->op.in[0]), yes, no);
+}
+
+static const char *sign_text(Kernel *kernel, const Scalar *of) {
+    const char *text = text_at(kernel, of, SUM);
+    return arena_printf(kernel->emit->arena, "(float)(%s > 0.0f) - (float)(%s < 0.0f)", text, text);
+}
+
+/* What there is an operator or a function of the library for, and what only vectors have. */
 static const char *op_text(Kernel *kernel, const Scalar *s, int *level) {
     Arena *arena = kernel->emit->arena;
     const Scalar *const *in = s->op.in;
+    const bool lanes = in_lanes(kernel, s);
     switch (s->op.op) {
     case OP_ADD: *level = SUM; return sum_text(kernel, in[0], in[1]);
     case OP_MUL: *level = PRODUCT; return product_text(kernel, in[0], in[1]);
@@ -164,24 +204,32 @@ static const char *op_text(Kernel *kernel, const Scalar *s, int *level) {
     case OP_NEG: *level = UNARY; return arena_printf(arena, "-%s", text_at(kernel, in[0], PRIMARY));
     case OP_LT:
     case OP_LE:
-    case OP_EQ: *level = TERNARY; return arena_printf(arena, "%s ? 1.0f : 0.0f", condition_text(kernel, s));
+    case OP_EQ:
+        if (lanes) return arena_printf(arena, "%s(%s)", piece(kernel->emit, "indicator"), mask_text(kernel, s));
+        *level = TERNARY;
+        return arena_printf(arena, "%s ? 1.0f : 0.0f", condition_text(kernel, s));
     case OP_SELECT:
-        return arena_printf(arena, "%s(%s, %s, %s)", piece(kernel->emit, "select"), condition_text(kernel, in[0]),
-                            scalar_text(kernel, in[1]), scalar_text(kernel, in[2]));
+        if (in_lanes(kernel, in[0])) return select_lanes(kernel, s);
+        *level = TERNARY;
+        return select_text(kernel, s);
     case OP_SIGN:
+        if (lanes) break;
         *level = SUM;
-        return arena_printf(arena, "(float)(%s > 0.0f) - (float)(%s < 0.0f)", text_at(kernel, in[0], SUM),
-                            text_at(kernel, in[0], SUM));
-    case OP_ABS: return call(kernel, "fabsf", in[0]);
-    case OP_FLOOR: return call(kernel, "floorf", in[0]);
-    case OP_ROUND: return call(kernel, "nearbyintf", in[0]);
-    case OP_POW: return arena_printf(arena, "powf(%s, %s)", scalar_text(kernel, in[0]), scalar_text(kernel, in[1]));
-    default: return call(kernel, piece(kernel->emit, op_info[s->op.op].name), in[0]);
+        return sign_text(kernel, in[0]);
+    case OP_ABS: if (lanes) break; return call(kernel, "fabsf", in[0]);
+    case OP_FLOOR: if (lanes) break; return call(kernel, "floorf", in[0]);
+    case OP_ROUND: if (lanes) break; return call(kernel, "nearbyintf", in[0]);
+    case OP_POW:
+        if (lanes) return arena_printf(arena, "%s(%s, %s)", piece(kernel->emit, "pow"), lanes_text(kernel, in[0]), lanes_text(kernel, in[1]));
+        return arena_printf(arena, "powf(%s, %s)", scalar_text(kernel, in[0]), scalar_text(kernel, in[1]));
+    default: break;
     }
+    return call_lanes(kernel, op_info[s->op.op].name, in[0]);
 }
 
 static const char *load_text(Kernel *kernel, const Scalar *s, int *level) {
     const Buffer *buffer = s->load.buffer;
+    if (in_lanes(kernel, s)) return load_lanes_text(kernel, buffer, s->load.at);
     const char *text =
         arena_printf(kernel->emit->arena, "%s[%s]", buffer_text(kernel, buffer), place_text(kernel, buffer, s->load.at));
     if (buffer->kind != BUFFER_INPUT || buffer->port->classes == 0) return text;
@@ -208,8 +256,10 @@ static const char *guard_text(Kernel *kernel, const Scalar *s) {
     for (; yes->kind == SCALAR_GUARD && yes->guard.no == s->guard.no && index_affine(yes->guard.index) && !known_name(kernel, yes);
          yes = yes->guard.yes)
         add_tests(kernel, &test, yes);
-    return arena_printf(kernel->emit->arena, strchr(test.bytes, '&') ? "(%s) ? %s : %s" : "%s ? %s : %s", test.bytes, text_at(kernel, yes, COMPARISON),
-                        text_at(kernel, s->guard.no, TERNARY));
+    const bool lanes = in_lanes(kernel, s);
+    return arena_printf(kernel->emit->arena, strchr(test.bytes, '&') ? "(%s) ? %s : %s" : "%s ? %s : %s", test.bytes,
+                        lanes && !in_lanes(kernel, yes) ? lanes_text(kernel, yes) : text_at(kernel, yes, COMPARISON),
+                        lanes ? lanes_text(kernel, s->guard.no) : text_at(kernel, s->guard.no, TERNARY));
 }
 
 static const char *clock_text(Clock clock) {
@@ -234,7 +284,11 @@ static const char *text_at(Kernel *kernel, const Scalar *s, int needed) {
         break;
     case SCALAR_LOAD: text = load_text(kernel, s, &level); break;
     case SCALAR_OP: text = op_text(kernel, s, &level); break;
-    case SCALAR_INDEX: level = UNARY; text = as_float(arena, index_text(kernel, s->index)); break;
+    case SCALAR_INDEX:
+        text = as_float(arena, index_text(kernel, s->index));
+        if (in_lanes(kernel, s)) text = count_lanes_text(kernel, text);
+        else level = UNARY;
+        break;
     case SCALAR_SIZE: level = UNARY; text = as_float(arena, poly_text(kernel->emit, s->size)); break;
     case SCALAR_CLOCK: level = UNARY; text = clock_text(s->clock); break;
     case SCALAR_GUARD: level = TERNARY; text = guard_text(kernel, s); break;

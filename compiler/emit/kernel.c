@@ -1,9 +1,9 @@
 /* A loop nest as a C function.
  *
  * Each value is computed in the outermost loop in which all that it depends on is known, and kept in a variable where more
- * than one expression needs it. A sum or maximum along inner loops is kept in a register; along the innermost loop in sixteen
- * of them, one for each lane, because compilers may not reorder a floating-point sum to make vectors of it. Along outer
- * loops it is accumulated in memory.
+ * than one expression needs it. The innermost loop takes as many turns at once as a vector has lanes, where lanes.c says that it can.
+ * A sum or maximum along inner loops is kept in a register, with a lane for each of those turns; along outer loops it is accumulated
+ * in memory.
  *
  * A kernel that does only some turns of its outermost loop at a call goes on with the sums that earlier calls have left in memory:
  * the order of a sum does not depend on where it is cut. */
@@ -12,7 +12,7 @@
 #include <stdarg.h>
 #include <string.h>
 
-enum { LANES = 16, INDENT = 4, HEAVY = 12 /* terms in one expression */ };
+enum { INDENT = 4, HEAVY = 12 /* terms in one expression */ };
 
 static void line(Kernel *kernel, const char *format, ...) __attribute__((format(printf, 2, 3)));
 static void line(Kernel *kernel, const char *format, ...) {
@@ -72,14 +72,14 @@ static const char *variable_name(Kernel *kernel, const Scalar *scalar) {
     return name_in_loops(kernel, base, scalar->depth);
 }
 
-static void know(Kernel *kernel, const Scalar *scalar, const char *name) {
-    LIST_PUSH(kernel->emit->arena, &kernel->known, ((Known){scalar, name}));
+static void know(Kernel *kernel, const Scalar *scalar, const char *name, bool lanes) {
+    LIST_PUSH(kernel->emit->arena, &kernel->known, ((Known){scalar, name, lanes}));
 }
 
-static void know_result(Kernel *kernel, Statement *statement, const char *name) {
+static void know_result(Kernel *kernel, Statement *statement, const char *name, bool lanes) {
     Scalar *result = NEW(kernel->emit->arena, Scalar);
     *result = (Scalar){.kind = SCALAR_RESULT, .result = statement};
-    know(kernel, result, name);
+    know(kernel, result, name, lanes);
 }
 
 /* ── how often each value is referred to ──────────────────────────────────────────────────── */
@@ -114,8 +114,9 @@ static bool is_compound(const Scalar *s) {
 }
 
 static void declare_as(Kernel *kernel, const Scalar *scalar, const char *name) {
-    line(kernel, "const float %s = %s;", name, scalar_text(kernel, scalar));
-    know(kernel, scalar, name);
+    const bool lanes = in_lanes(kernel, scalar);
+    line(kernel, "const %s %s = %s;", lanes ? "support_vector" : "float", name, scalar_text(kernel, scalar));
+    know(kernel, scalar, name, lanes);
 }
 
 static void declare(Kernel *kernel, const Scalar *scalar) { declare_as(kernel, scalar, variable_name(kernel, scalar)); }
@@ -165,9 +166,14 @@ static void hoist_step(Kernel *kernel, const Step *step, int depth, const Access
 
 static bool reduces(const Statement *s) { return s->kind != STATEMENT_STORE; }
 
-static bool accumulates(const Statement *s) { return s->kind == STATEMENT_SUM || s->kind == STATEMENT_MAX; }
+/* Whether the result is a register while the loop runs, and one number less has it afterwards. */
+static bool reduces_loop(const Statement *s, int depth) {
+    return reduces(s) && s->kind != STATEMENT_SCATTER && s->reduced >> depth & 1 && statement_register(s) <= depth;
+}
 
-static const char *first_value(const Statement *s) { return s->kind == STATEMENT_MAX ? "-INFINITY" : "0.0f"; }
+static const char *first_value(const Statement *s) {
+    return s->kind == STATEMENT_MAX || s->kind == STATEMENT_ARGMAX ? "-INFINITY" : "0.0f";
+}
 
 static int outermost_reduced(const Statement *s) {
     int depth = 0;
@@ -211,19 +217,6 @@ static void clear_memory(Kernel *kernel, const Step *loop, const Statement *stat
          buffer_text(kernel, statement->buffer), place, first_value(statement));
 }
 
-/* The loop over an innermost axis runs in blocks of lanes where a reduction along it is long enough. */
-static bool in_lanes(const Step *loop) {
-    int64_t extent;
-    bool any = false;
-    if (poly_constant(loop->loop.extent, &extent) && extent < 2 * LANES) return false;
-    for (int i = 0; i < loop->loop.body.count; i++) {
-        const Step *step = loop->loop.body.items[i];
-        if (step->kind == STEP_LOOP) return false;
-        any = any || (accumulates(step->statement) && statement_register(step->statement) <= loop->loop.depth);
-    }
-    return any;
-}
-
 static Accumulator *accumulator_of(Kernel *kernel, const Statement *statement) {
     for (int i = 0; i < kernel->accumulators.count; i++)
         if (kernel->accumulators.items[i].statement == statement) return &kernel->accumulators.items[i];
@@ -241,7 +234,7 @@ static void open_total(Kernel *kernel, const Statement *statement) {
                            ? new_name(kernel, arena_printf(kernel->emit->arena, "%s_total", statement->buffer->name))
                            : name_in_loops(kernel, statement->buffer->name, depth);
     Accumulator accumulator = {.statement = statement, .total = name};
-    const char *from = statement->kind == STATEMENT_ARGMAX ? "-INFINITY" : first_value(statement);
+    const char *from = first_value(statement);
     if (statement->buffer->pieces > 0) from = at_text(kernel, statement);
     else if (depth < 0 && kernel->ranged)
         from = arena_printf(kernel->emit->arena, "begin == 0 ? %s : %s", from, at_text(kernel, statement));
@@ -256,16 +249,22 @@ static void open_total(Kernel *kernel, const Statement *statement) {
 static void open_lanes(Kernel *kernel, const Statement *statement) {
     Accumulator *accumulator = accumulator_of(kernel, statement);
     accumulator->lanes = new_name(kernel, arena_printf(kernel->emit->arena, "%s_lanes", accumulator->total));
-    if (statement->kind == STATEMENT_SUM) line(kernel, "float %s[%d] = {0.0f};", accumulator->lanes, LANES);
-    else {
-        line(kernel, "float %s[%d];", accumulator->lanes, LANES);
-        line(kernel, "for (size_t e = 0; e < %d; e++) %s[e] = -INFINITY;", LANES, accumulator->lanes);
-    }
+    line(kernel, "support_vector %s = %s;", accumulator->lanes, spread_text(kernel, first_value(statement)));
+    if (accumulator->place == NULL) return;
+    accumulator->places = new_name(kernel, arena_printf(kernel->emit->arena, "%s_lanes", accumulator->place));
+    line(kernel, "support_vector %s = %s;", accumulator->places, spread_text(kernel, "0.0f"));
 }
 
 static void accumulate(Kernel *kernel, const Statement *statement, const char *to, const char *value) {
-    if (statement->kind != STATEMENT_MAX) line(kernel, "%s += %s;", to, value);
+    if (statement->kind == STATEMENT_SUM || statement->kind == STATEMENT_SCATTER) line(kernel, "%s += %s;", to, value);
     else line(kernel, "%s = %s > %s ? %s : %s;", to, value, to, value, to);
+}
+
+/* Lane by lane, where `to` is a vector; lanes behind the last turn must leave it as it is. */
+static void accumulate_lanes(Kernel *kernel, const Statement *statement, const char *to, const char *value) {
+    const char *first = first_lanes_text(kernel, value, first_value(statement));
+    if (statement->kind == STATEMENT_SUM) line(kernel, "%s += %s;", to, first);
+    else line(kernel, "%s = %s(%s, %s);", to, piece(kernel->emit, "max"), first, to);
 }
 
 static void open_reductions(Kernel *kernel, const Step *loop, const Step *step, bool lanes) {
@@ -279,7 +278,7 @@ static void open_reductions(Kernel *kernel, const Step *loop, const Step *step, 
     if (!statement_in_register(statement) && outermost_reduced(statement) == depth)
         clear_memory(kernel, loop, statement);
     if (statement_register(statement) == depth) open_total(kernel, statement);
-    if (lanes && accumulates(statement) && statement_register(statement) <= depth) open_lanes(kernel, statement);
+    if (lanes && reduces_loop(statement, depth)) open_lanes(kernel, statement);
 }
 
 /* After the loop from which on a register held the result: it goes to memory, whole or as one contribution. */
@@ -290,7 +289,20 @@ static void close_total(Kernel *kernel, Statement *statement) {
         result = arena_printf(kernel->emit->arena, "(float)%s", accumulator->place);
     if (!statement_in_register(statement)) accumulate(kernel, statement, at_text(kernel, statement), result);
     else if (statement->stored) line(kernel, "%s = %s;", at_text(kernel, statement), result);
-    know_result(kernel, statement, result);
+    know_result(kernel, statement, result, false);
+}
+
+static void fold_lanes(Kernel *kernel, const Statement *statement, const Accumulator *accumulator) {
+    const bool sum = statement->kind == STATEMENT_SUM;
+    const char *part = arena_printf(kernel->emit->arena, "%s(%s)", piece(kernel->emit, sum ? "vector_sum" : "vector_max"), accumulator->lanes);
+    if (accumulator->place)
+        line(kernel, "%s = (size_t)%s(%s, %s);", accumulator->place, piece(kernel->emit, "vector_place"), accumulator->lanes, accumulator->places);
+    if (!sum) {
+        const char *name = new_name(kernel, arena_printf(kernel->emit->arena, "%s_part", accumulator->total));
+        line(kernel, "const float %s = %s;", name, part);
+        part = name;
+    }
+    accumulate(kernel, statement, accumulator->total, part);
 }
 
 static void close_reductions(Kernel *kernel, const Step *loop, const Step *step, bool lanes) {
@@ -301,16 +313,7 @@ static void close_reductions(Kernel *kernel, const Step *loop, const Step *step,
     Statement *statement = step->statement;
     const Accumulator *accumulator = accumulator_of(kernel, statement);
     if (!reduces(statement) || accumulator == NULL) return;
-    if (lanes && accumulates(statement)) {
-        const char *fold = piece(kernel->emit, statement->kind == STATEMENT_MAX ? "fold_max" : "fold_sum");
-        const char *part = arena_printf(kernel->emit->arena, "%s(%s)", fold, accumulator->lanes);
-        if (statement->kind == STATEMENT_MAX) {
-            const char *name = new_name(kernel, arena_printf(kernel->emit->arena, "%s_part", accumulator->total));
-            line(kernel, "const float %s = %s;", name, part);
-            part = name;
-        }
-        accumulate(kernel, statement, accumulator->total, part);
-    }
+    if (lanes && accumulator->lanes) fold_lanes(kernel, statement, accumulator);
     if (statement_register(statement) == loop->loop.depth) close_total(kernel, statement);
 }
 
@@ -320,44 +323,68 @@ static void emit_store(Kernel *kernel, Statement *statement) {
     if (statement->reused && known_name(kernel, statement->value) == NULL && is_compound(statement->value))
         declare_as(kernel, statement->value, name_in_loops(kernel, statement->buffer->name, statement->depth - 1));
     const char *value = scalar_text(kernel, statement->value);
-    if (statement->stored) line(kernel, "%s = %s;", at_text(kernel, statement), value);
-    if (statement->reused) know_result(kernel, statement, value);
+    if (statement->stored && kernel->lanes)
+        line(kernel, "%s", store_lanes_text(kernel, statement->buffer, statement->at, lanes_text(kernel, statement->value)));
+    else if (statement->stored) line(kernel, "%s = %s;", at_text(kernel, statement), value);
+    if (statement->reused) know_result(kernel, statement, value, in_lanes(kernel, statement->value));
 }
 
-static void emit_statement(Kernel *kernel, Statement *statement, bool lanes) {
+static void emit_argmax(Kernel *kernel, const Statement *statement, const char *value) {
     const Accumulator *accumulator = accumulator_of(kernel, statement);
-    prepare(kernel, statement->value, true);
-    if (!reduces(statement)) {
-        emit_store(kernel, statement);
+    line(kernel, "%s = %s > %s ? %s : %s;", accumulator->place, value, accumulator->total, loop_name(statement->depth - 1),
+         accumulator->place);
+    line(kernel, "%s = %s > %s ? %s : %s;", accumulator->total, value, accumulator->total, value, accumulator->total);
+}
+
+/* Which turns have the largest values so far, lane by lane. */
+static void place_lanes(Kernel *kernel, const Accumulator *accumulator, const char *value) {
+    const char *turn = count_lanes_text(kernel, arena_printf(kernel->emit->arena, "(float)%s", loop_name(kernel->lanes->loop.depth)));
+    const char *select = piece(kernel->emit, "select"), *to = accumulator->places;
+    line(kernel, "%s = %s(support_less(%s, %s), %s, %s);", to, select, accumulator->lanes, first_lanes_text(kernel, value, "-INFINITY"), turn, to);
+}
+
+/* A sum or maximum that goes to memory in every turn, or to a register. */
+static void emit_lanes(Kernel *kernel, const Statement *statement) {
+    const Accumulator *accumulator = accumulator_of(kernel, statement);
+    if (statement->kind == STATEMENT_ARGMAX && is_compound(statement->value) && !known_name(kernel, statement->value))
+        declare(kernel, statement->value);
+    const char *value = lanes_text(kernel, statement->value);
+    if (accumulator) {
+        if (accumulator->places) place_lanes(kernel, accumulator, value);
+        accumulate_lanes(kernel, statement, accumulator->lanes, value);
         return;
     }
-    if (statement->kind >= STATEMENT_MAX && statement->kind != STATEMENT_SCATTER && is_compound(statement->value) &&
-        known_name(kernel, statement->value) == NULL)
-        declare(kernel, statement->value);
-    const char *value = scalar_text(kernel, statement->value);
-    if (statement->kind == STATEMENT_ARGMAX) {
-        line(kernel, "%s = %s > %s ? %s : %s;", accumulator->place, value, accumulator->total,
-             loop_name(statement->depth - 1), accumulator->place);
-        line(kernel, "%s = %s > %s ? %s : %s;", accumulator->total, value, accumulator->total, value,
-             accumulator->total);
-    } else if (accumulator == NULL) {
-        accumulate(kernel, statement, at_text(kernel, statement), value);
-    } else {
-        accumulate(kernel, statement,
-                   lanes ? arena_printf(kernel->emit->arena, "%s[lane]", accumulator->lanes) : accumulator->total,
-                   value);
+    const char *before = load_lanes_text(kernel, statement->buffer, statement->at);
+    const char *after = statement->kind == STATEMENT_MAX
+                            ? arena_printf(kernel->emit->arena, "%s(%s, %s)", piece(kernel->emit, "max"), value, before)
+                            : arena_printf(kernel->emit->arena, "%s + %s", before, value);
+    line(kernel, "%s", store_lanes_text(kernel, statement->buffer, statement->at, after));
+}
+
+static void emit_statement(Kernel *kernel, Statement *statement) {
+    const Accumulator *accumulator = accumulator_of(kernel, statement);
+    prepare(kernel, statement->value, true);
+    if (!reduces(statement)) emit_store(kernel, statement);
+    else if (kernel->lanes) emit_lanes(kernel, statement);
+    else {
+        if (statement->kind >= STATEMENT_MAX && statement->kind != STATEMENT_SCATTER && is_compound(statement->value) &&
+            known_name(kernel, statement->value) == NULL)
+            declare(kernel, statement->value);
+        const char *value = scalar_text(kernel, statement->value);
+        if (statement->kind == STATEMENT_ARGMAX) emit_argmax(kernel, statement, value);
+        else accumulate(kernel, statement, accumulator ? accumulator->total : at_text(kernel, statement), value);
     }
 }
 
 static void emit_loop(Kernel *kernel, const Step *loop);
 
-static void emit_body(Kernel *kernel, const Step *loop, bool lanes) {
+static void emit_body(Kernel *kernel, const Step *loop) {
     const int known = kernel->known.count, names = kernel->names.count;
     kernel->margin += INDENT;
     for (int i = 0; i < loop->loop.body.count; i++) {
         const Step *step = loop->loop.body.items[i];
         if (step->kind == STEP_LOOP) emit_loop(kernel, step);
-        else emit_statement(kernel, step->statement, lanes);
+        else emit_statement(kernel, step->statement);
     }
     kernel->margin -= INDENT;
     kernel->known.count = known;
@@ -372,44 +399,31 @@ static const char *last_turn(const Kernel *kernel, const Step *loop) {
     return is_cut(kernel, loop) ? "end" : poly_text(kernel->emit, loop->loop.extent);
 }
 
-static void open_blocks(Kernel *kernel, const Step *loop) {
-    int64_t constant;
-    const char *extent = last_turn(kernel, loop), *width = arena_printf(kernel->emit->arena, "%d", LANES);
-    line(kernel, "for (size_t block = %s; block < %s; block += %d) {", first_turn(kernel, loop), extent, LANES);
-    kernel->margin += INDENT;
-    if (is_cut(kernel, loop) || !poly_constant(loop->loop.extent, &constant) || constant % LANES != 0) {
-        width = "width";
-        line(kernel, "const size_t width = %s - block < %d ? %s - block : %d;", extent, LANES, extent, LANES);
-    }
-    line(kernel, "for (size_t lane = 0; lane < %s; lane++) {", width);
-}
-
-/* The block's lanes; a body that sums what does not depend on the loop does without its variable. */
-static void emit_blocks(Kernel *kernel, const Step *loop) {
-    Text *to = kernel->to, body = {.arena = kernel->emit->arena};
-    open_blocks(kernel, loop);
-    kernel->to = &body;
-    emit_body(kernel, loop, true);
-    kernel->to = to;
-    if (mentions(body.bytes, loop_name(loop->loop.depth)))
-        line(kernel, "%*sconst size_t %s = block + lane;", INDENT, "", loop_name(loop->loop.depth));
-    text_bytes(to, body.bytes, body.length);
-    line(kernel, "}");
-    kernel->margin -= INDENT;
+/* The turns of the loop by vectors: all of them whole, where their number is known to be a multiple of what any machine has. */
+static void emit_vectors(Kernel *kernel, const Step *loop) {
+    int64_t turns;
+    const char *variable = loop_name(loop->loop.depth), *end = last_turn(kernel, loop);
+    kernel->lanes = loop;
+    kernel->ends = is_cut(kernel, loop) || !poly_constant(loop->loop.extent, &turns) || turns % MOST_LANES != 0;
+    line(kernel, "for (size_t %s = %s; %s < %s; %s += SUPPORT_LANES) {", variable, first_turn(kernel, loop), variable, end, variable);
+    if (kernel->ends) line(kernel, "%*sconst ptrdiff_t lanes = (ptrdiff_t)(%s - %s);", INDENT, "", end, variable);
+    piece(kernel->emit, "vector");
+    emit_body(kernel, loop);
+    kernel->lanes = NULL;
 }
 
 static void emit_loop(Kernel *kernel, const Step *loop) {
     const char *variable = loop_name(loop->loop.depth);
-    const bool lanes = in_lanes(loop);
+    const bool lanes = loop_has_lanes(kernel, loop);
     AccessList accesses = {0};
     step_accesses(kernel->emit->arena, loop, &accesses);
     hoist_step(kernel, loop, loop->loop.depth, &accesses);
     open_reductions(kernel, loop, loop, lanes);
-    if (lanes) emit_blocks(kernel, loop);
+    if (lanes) emit_vectors(kernel, loop);
     else {
         line(kernel, "for (size_t %s = %s; %s < %s; %s++) {", variable, first_turn(kernel, loop), variable,
              last_turn(kernel, loop), variable);
-        emit_body(kernel, loop, false);
+        emit_body(kernel, loop);
     }
     line(kernel, "}");
     close_reductions(kernel, loop, loop, lanes);
@@ -469,7 +483,7 @@ const char *emit_kernel(Emit *emit, Text *to, const char *name, const Step *step
     step_accesses(emit->arena, step, &kernel.accesses);
     count_step(&kernel, step);
     if (step->kind == STEP_LOOP) emit_loop(&kernel, step);
-    else emit_statement(&kernel, step->statement, false);
+    else emit_statement(&kernel, step->statement);
     if (range) {
         add_parameter(&parameters, &arguments, "size_t ", "begin", range->begin);
         add_parameter(&parameters, &arguments, "size_t ", "end", range->end);
@@ -491,7 +505,7 @@ void emit_inline(Emit *emit, Text *to, const Program *program, const Step *step,
     step_accesses(emit->arena, step, &kernel.accesses);
     count_step(&kernel, step);
     if (step->statement->kind == STATEMENT_SCATTER) clear_memory(&kernel, NULL, step->statement);
-    emit_statement(&kernel, step->statement, false);
+    emit_statement(&kernel, step->statement);
     const bool block = strchr(text.bytes, '\n')[1] != '\0';
     if (block) text_add(to, "%*s{\n", margin, "");
     add_indented(to, text.bytes, block ? margin + INDENT : margin);

@@ -24,10 +24,11 @@ bool c_reserved(const char *name) {
         "unsigned", "using",    "virtual",  "void",     "volatile",  "wchar_t", "while",     "xor",        "xor_eq",
         "NULL",     "NAN",      "INFINITY", "linux",    "unix",      "fabsf",   "floorf",    "nearbyintf", "powf",
         "memset",   "size_t",   "int32_t",  "uint64_t", "e",         "i",       "j",         "k",          "l",
-        "p",        "q",        "r",        "s",        "m",         "n",       "block",     "lane",       "width",
+        "p",        "q",        "r",        "s",        "m",         "n",       "block",
         "clock",    "report",   "tick",     "first",    "count",     "code",    "size",      "batch",      "seed",
         "memory",   "turn",     "part",     "model",    "input",     "output",  "needed",    "geometry",   "limit",
-        "begin",    "end",      "row",      "rows",     "claim",     "arguments", "piece",   "pieces",   "call",
+        "begin",    "end",      "row",      "rows",     "claim",     "arguments", "piece",   "pieces",   "lanes",
+        "call",
         "i8",       "i9",       "i10",      "i11",      "i12",       "i13",     "i14",       "i15"};
     return among(name, words, sizeof words / sizeof *words);
 }

@@ -66,17 +66,16 @@ static inline void support_uniform_block(uint64_t seed, uint64_t tick, uint32_t 
         for (size_t lane = 0; lane < 16; lane++) out[16 * w + lane] = support_unit(word[w][lane]);
 }
 
-/*** normal_block: philox unit log sqrt sin cos
- * Box and Muller: two words give two independent normal numbers. */
+/*** normal_block: uniform_block vector_load vector_store log sqrt sin cos
+ * Box and Muller: two uniform numbers give two independent normal ones. */
 static inline void support_normal_block(uint64_t seed, uint64_t tick, uint32_t stream, uint32_t block, float *out) {
-    uint32_t word[4][16];
-    support_philox(seed, tick, stream, block, word);
-    for (size_t w = 0; w < 4; w += 2)
-        for (size_t lane = 0; lane < 16; lane++) {
-            const float radius = support_sqrt(-2.0f * support_log(support_unit(word[w][lane])));
-            const float angle = 6.28318531f * support_unit(word[w + 1][lane]);
-            out[16 * w + lane] = radius * support_cos(angle);
-            out[16 * w + 16 + lane] = radius * support_sin(angle);
+    support_uniform_block(seed, tick, stream, block, out);
+    for (size_t pair = 0; pair < 64; pair += 32)
+        for (size_t lane = pair; lane < pair + 16; lane += SUPPORT_LANES) {
+            const support_vector radius = support_sqrt(-2.0f * support_log(support_vector_load(out + lane)));
+            const support_vector angle = 6.28318531f * support_vector_load(out + lane + 16);
+            support_vector_store(out + lane, radius * support_cos(angle));
+            support_vector_store(out + lane + 16, radius * support_sin(angle));
         }
 }
 

@@ -6,9 +6,10 @@
 #include <string.h>
 
 /*** expanded
- * A function that is expanded where it is called, however long it is: with constant arguments it becomes code for them. */
+ * A function that is expanded where it is called, however long it is: with constant arguments it becomes code for them. Some are
+ * needed on some machines only. */
 #if defined __GNUC__
-#define support_expanded static inline __attribute__((always_inline))
+#define support_expanded static inline __attribute__((always_inline, unused))
 #else
 #define support_expanded static inline
 #endif
@@ -56,41 +57,50 @@ support_expanded support_vector support_vector_load(const float *from) {
 support_expanded void support_vector_store(float *to, support_vector v) { memcpy(to, &v, sizeof v); }
 
 /*** vector_load_part: expanded vector vector_load
- * The first `count` numbers, 1 or more, and zeros in the other lanes; what lies after them is not read. */
-#if defined __AVX__ && !defined __AVX512F__
+ * The first `count` numbers, 1 or more, and zeros in the other lanes; what lies after them is not read. A count larger than the
+ * lanes stands for all of them. */
+#if defined __AVX512F__
+support_expanded __mmask16 support_vector_mask(ptrdiff_t count) {
+    return (__mmask16)(count >= SUPPORT_LANES ? 0xFFFFu : (1u << count) - 1u);
+}
+#elif defined __AVX__
 support_expanded __m256i support_vector_mask(ptrdiff_t count) {
     static const int mask[2 * SUPPORT_LANES] = {-1, -1, -1, -1, -1, -1, -1, -1};
     return _mm256_loadu_si256((const __m256i *)(const void *)(mask + SUPPORT_LANES - count));
 }
 #endif
 support_expanded support_vector support_vector_load_part(const float *from, ptrdiff_t count) {
-    if (count >= SUPPORT_LANES) return support_vector_load(from);
 #if defined __AVX512F__
-    return (support_vector)_mm512_maskz_loadu_ps((__mmask16)((1u << count) - 1u), from);
-#elif defined __AVX__
+    return (support_vector)_mm512_maskz_loadu_ps(support_vector_mask(count), from);
+#else
+    if (count >= SUPPORT_LANES) return support_vector_load(from);
+#if defined __AVX__
     return (support_vector)_mm256_maskload_ps(from, support_vector_mask(count));
 #elif defined __GNUC__
     return (support_vector){from[0], count > 1 ? from[1] : 0.0f, count > 2 ? from[2] : 0.0f, 0.0f};
 #else
     return *from;
 #endif
+#endif
 }
 
 /*** vector_store_part: expanded vector vector_store vector_load_part
  * The first `count` lanes, 1 or more. */
 support_expanded void support_vector_store_part(float *to, support_vector v, ptrdiff_t count) {
+#if defined __AVX512F__
+    _mm512_mask_storeu_ps(to, support_vector_mask(count), (__m512)v);
+#else
     if (count >= SUPPORT_LANES) {
         support_vector_store(to, v);
         return;
     }
-#if defined __AVX512F__
-    _mm512_mask_storeu_ps(to, (__mmask16)((1u << count) - 1u), (__m512)v);
-#elif defined __AVX__
+#if defined __AVX__
     _mm256_maskstore_ps(to, support_vector_mask(count), (__m256)v);
 #elif defined __GNUC__
     to[0] = v[0];
     if (count > 1) to[1] = v[1];
     if (count > 2) to[2] = v[2];
+#endif
 #endif
 }
 
@@ -135,11 +145,15 @@ support_expanded support_vector support_vector_multiply_add(support_vector a, su
 /*** vector_sum: expanded vector vector_store
  * Of all lanes, in halves. */
 support_expanded float support_vector_sum(support_vector v) {
+#if defined __AVX512F__
+    return _mm512_reduce_add_ps((__m512)v);
+#else
     float lane[SUPPORT_LANES];
     support_vector_store(lane, v);
     for (ptrdiff_t half = SUPPORT_LANES / 2; half > 0; half /= 2)
         for (ptrdiff_t i = 0; i < half; i++) lane[i] += lane[i + half];
     return lane[0];
+#endif
 }
 
 /*** vector_transpose: expanded vector unrolled
@@ -177,4 +191,158 @@ support_expanded void support_vector_transpose(support_vector *v) {
 #else
     (void)v;
 #endif
+}
+
+/*** vector_load_every: expanded vector vector_load
+ * Numbers that lie `stride` apart, `count` of them at the most; zeros in the other lanes. */
+support_expanded support_vector support_vector_load_every(const float *from, ptrdiff_t stride, ptrdiff_t count) {
+    float lane[SUPPORT_LANES] = {0.0f};
+    for (ptrdiff_t i = 0; i < SUPPORT_LANES && i < count; i++) lane[i] = from[i * stride];
+    return support_vector_load(lane);
+}
+
+/*** vector_store_every: expanded vector vector_store
+ * The first `count` lanes, `stride` apart. */
+support_expanded void support_vector_store_every(float *to, support_vector v, ptrdiff_t stride, ptrdiff_t count) {
+    float lane[SUPPORT_LANES];
+    support_vector_store(lane, v);
+    for (ptrdiff_t i = 0; i < SUPPORT_LANES && i < count; i++) to[i * stride] = lane[i];
+}
+
+/*** vector_count: expanded vector vector_load vector_spread
+ * first, first + 1, ... */
+support_expanded support_vector support_vector_count(float first) {
+    static const float lane[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    return support_vector_spread(first) + support_vector_load(lane);
+}
+
+/*** mask: expanded vector
+ * What a comparison says of each lane. */
+#if defined __AVX512F__
+typedef __mmask16 support_mask;
+#elif defined __GNUC__
+typedef int32_t support_mask __attribute__((vector_size(4 * SUPPORT_LANES)));
+#else
+typedef int support_mask;
+#endif
+support_expanded support_mask support_less(support_vector a, support_vector b) {
+#if defined __AVX512F__
+    return _mm512_cmp_ps_mask((__m512)a, (__m512)b, _CMP_LT_OQ);
+#else
+    return a < b;
+#endif
+}
+support_expanded support_mask support_at_most(support_vector a, support_vector b) {
+#if defined __AVX512F__
+    return _mm512_cmp_ps_mask((__m512)a, (__m512)b, _CMP_LE_OQ);
+#else
+    return a <= b;
+#endif
+}
+support_expanded support_mask support_equal(support_vector a, support_vector b) {
+#if defined __AVX512F__
+    return _mm512_cmp_ps_mask((__m512)a, (__m512)b, _CMP_EQ_OQ);
+#else
+    return a == b;
+#endif
+}
+
+/*** select: mask
+ * condition ? yes : no in each lane. */
+support_expanded support_vector support_select(support_mask condition, support_vector yes, support_vector no) {
+#if defined __AVX512F__
+    return (support_vector)_mm512_mask_blend_ps(condition, (__m512)no, (__m512)yes);
+#elif defined __AVX__
+    return (support_vector)_mm256_blendv_ps((__m256)no, (__m256)yes, (__m256)condition);
+#elif defined __GNUC__
+    return (support_vector)(((support_mask)yes & condition) | ((support_mask)no & ~condition));
+#else
+    return condition ? yes : no;
+#endif
+}
+
+/*** indicator: select vector_spread
+ * 1 where the condition holds, else 0. */
+support_expanded support_vector support_indicator(support_mask condition) {
+    return support_select(condition, support_vector_spread(1.0f), support_vector_spread(0.0f));
+}
+
+/*** first: select vector_load_part
+ * The first `count` lanes of v, and in the others those of `rest`. */
+support_expanded support_vector support_first(support_vector v, ptrdiff_t count, support_vector rest) {
+#if defined __AVX512F__
+    return support_select(support_vector_mask(count), v, rest);
+#elif defined __GNUC__
+    support_mask inside;
+    for (ptrdiff_t i = 0; i < SUPPORT_LANES; i++) inside[i] = i < count ? -1 : 0;
+    return support_select(inside, v, rest);
+#else
+    return count > 0 ? v : rest;
+#endif
+}
+
+/*** max: select
+ * The larger of the two; b where one is not a number. */
+support_expanded support_vector support_max(support_vector a, support_vector b) {
+#if defined __AVX512F__
+    return (support_vector)_mm512_max_ps((__m512)a, (__m512)b);
+#elif defined __AVX__
+    return (support_vector)_mm256_max_ps((__m256)a, (__m256)b);
+#else
+    return support_select(support_less(b, a), a, b);
+#endif
+}
+
+/*** min: select
+ * The smaller of the two; b where one is not a number. */
+support_expanded support_vector support_min(support_vector a, support_vector b) {
+#if defined __AVX512F__
+    return (support_vector)_mm512_min_ps((__m512)a, (__m512)b);
+#elif defined __AVX__
+    return (support_vector)_mm256_min_ps((__m256)a, (__m256)b);
+#else
+    return support_select(support_less(a, b), a, b);
+#endif
+}
+
+/*** vector_max: expanded vector vector_store
+ * Of all lanes. */
+support_expanded float support_vector_max(support_vector v) {
+#if defined __AVX512F__
+    return _mm512_reduce_max_ps((__m512)v);
+#else
+    float lane[SUPPORT_LANES];
+    support_vector_store(lane, v);
+    for (ptrdiff_t i = 1; i < SUPPORT_LANES; i++) lane[0] = lane[i] > lane[0] ? lane[i] : lane[0];
+    return lane[0];
+#endif
+}
+
+/*** vector_place: expanded vector vector_store
+ * Of the lanes with the largest value, the smallest of their places. */
+support_expanded float support_vector_place(support_vector values, support_vector places) {
+    float value[SUPPORT_LANES], place[SUPPORT_LANES];
+    support_vector_store(value, values);
+    support_vector_store(place, places);
+    for (ptrdiff_t i = 1; i < SUPPORT_LANES; i++)
+        if (value[i] > value[0] || (value[i] == value[0] && place[i] < place[0])) value[0] = value[i], place[0] = place[i];
+    return place[0];
+}
+
+/*** bits: expanded vector
+ * The same register as whole numbers. */
+#if defined __GNUC__
+typedef uint32_t support_words __attribute__((vector_size(4 * SUPPORT_LANES)));
+#else
+typedef uint32_t support_words;
+#endif
+support_expanded support_vector support_from_bits(support_words bits) {
+    support_vector v;
+    memcpy(&v, &bits, sizeof v);
+    return v;
+}
+support_expanded support_words support_to_bits(support_vector v) {
+    support_words bits;
+    memcpy(&bits, &v, sizeof bits);
+    return bits;
 }

@@ -23,6 +23,13 @@ check() {
     esac
 }
 
+# check_unit FLAGS...: the unit test of mathematical functions and random numbers, which is built for one width elsewhere.
+check_unit() {
+    $CC -std=c11 -O2 "$@" -o "$folder/unit" tests/unit/test_support.c $(pkg-config --cflags --libs criterion) -lm > "$folder/log" 2>&1
+    result=$("$folder/unit" 2>&1 | tee -a "$folder/log" | grep 'Failing: 0 .*Crashing: 0')
+    if [ -n "$result" ]; then passed=$((passed + 1)); else failed=$((failed + 1)) && echo "unit $*:" && tail -n 20 "$folder/log"; fi
+}
+
 widths="-DNARROW"
 if $CC -march=native -dM -E - < /dev/null 2> /dev/null | grep -q __AVX2__; then widths="$widths -mavx2"; fi
 if $CC -march=native -dM -E - < /dev/null > /dev/null 2>&1; then widths="$widths -march=native"; fi
@@ -32,5 +39,8 @@ for program in conv product random; do
     check $program -O2 "$width"
 done
 check product -O2 -DNO_VECTORS # what a compiler without vectors makes of it
+for flags in "-DNARROW" "-mavx2 -mfma" "-march=native -ffp-contract=off" "-DNO_VECTORS"; do
+    case "$widths -mfma -ffp-contract=off -DNO_VECTORS" in *"${flags%% *}"*) check_unit $flags ;; esac
+done
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

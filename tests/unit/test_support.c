@@ -1,10 +1,16 @@
 /* The fragments that gdlc copies into its output: mathematical functions beside the library's in double precision, random
  * numbers beside the published ones. (Matrix products, convolutions: support/.) */
-#include "../../compiler/support/random.c"
-
 #include <criterion/criterion.h>
 #include <float.h>
+#include <math.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <string.h>
+
+#ifdef NO_VECTORS /* as with a compiler that knows none */
+#undef __GNUC__
+#endif
+#include "../../compiler/support/random.c"
 
 /* ── mathematical functions ───────────────────────────────────────────────────────────────── */
 
@@ -19,18 +25,33 @@ static double units(float got, double right) {
     return fabs((double)got - right) / (unit > least ? unit : least);
 }
 
-static void check(const char *name, float (*function)(float), double (*right)(double), double low, double high, double most) {
+/* Of a vector whose other lanes hold other numbers. */
+static float lane_of(support_vector (*function)(support_vector), float x) {
+    float lane[SUPPORT_LANES];
+    for (int i = 0; i < SUPPORT_LANES; i++) lane[i] = (float)i - 3.5f;
+    lane[SUPPORT_LANES / 2] = x;
+    support_vector_store(lane, function(support_vector_load(lane)));
+    return lane[SUPPORT_LANES / 2];
+}
+
+static float number(uint32_t bits) {
+    float x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+static void check(const char *name, support_vector (*function)(support_vector), double (*right)(double), double low, double high, double most) {
     static const float special[] = {0.0f, -0.0f, INFINITY, -INFINITY, NAN, FLT_MIN, -FLT_MIN, 1e-45f, FLT_MAX, -FLT_MAX, 1.0f, -1.0f};
     for (size_t i = 0; i < sizeof special / sizeof *special; i++) {
         const float x = special[i];
         if (!isnan(x) && !((double)x >= low && (double)x <= high)) continue;
-        cr_expect_leq(units(function(x), right((double)x)), most, "%s(%g) is %.9g, not %.9g", name, (double)x, (double)function(x), right((double)x));
+        cr_expect_leq(units(lane_of(function, x), right((double)x)), most, "%s(%g) is %.9g, not %.9g", name, (double)x, (double)lane_of(function, x), right((double)x));
     }
     for (uint64_t bits = 0; bits <= UINT32_MAX; bits += 1999) { /* a prime: every exponent, and mantissas of all kinds */
-        const float x = support_from_bits((uint32_t)bits);
+        const float x = number((uint32_t)bits);
         if (!((double)x >= low && (double)x <= high)) continue;
-        const double off = units(function(x), right((double)x));
-        cr_assert_leq(off, most, "%s(%.9g) is %.9g, not %.9g: %.1f units", name, (double)x, (double)function(x), right((double)x), off);
+        const double off = units(lane_of(function, x), right((double)x));
+        cr_assert_leq(off, most, "%s(%.9g) is %.9g, not %.9g: %.1f units", name, (double)x, (double)lane_of(function, x), right((double)x), off);
     }
 }
 
@@ -48,9 +69,63 @@ Test(math, erf) { check("erf", support_erf, erf, -INFINITY, INFINITY, 2); }
 Test(math, sin) { check("sin", support_sin, sin, -1e6, 1e6, 3); }
 Test(math, cos) { check("cos", support_cos, cos, -1e6, 1e6, 3); }
 
-Test(math, select_takes_what_the_condition_says) {
-    cr_expect_eq(support_select(1, 2.0f, NAN), 2.0f);
-    cr_expect_eq(support_select(0, NAN, 3.0f), 3.0f);
+static support_vector from(const float *numbers) { return support_vector_load_part(numbers, SUPPORT_LANES); }
+
+static void expect_lanes(support_vector got, const float *right) {
+    float lane[SUPPORT_LANES];
+    support_vector_store(lane, got);
+    for (int i = 0; i < SUPPORT_LANES; i++) cr_expect(lane[i] == right[i] || (isnan(lane[i]) && isnan(right[i])), "lane %d: %g, not %g", i, (double)lane[i], (double)right[i]);
+}
+
+static const float left[16] = {1, -2, NAN, 0, INFINITY, -0.0f, 5, 6, 2.5f, -2.5f, 3.5f, -7, 8, 1e9f, -1e9f, 0.5f};
+static const float right[16] = {1, 2, 3, NAN, INFINITY, 0.0f, 4, 7, 2.5f, -3, 4, -8, 9, 1e8f, 1e8f, -0.5f};
+
+Test(math, comparisons_lane_by_lane) {
+    float less[16], at_most[16], equal[16], larger[16], smaller[16], picked[16];
+    for (int i = 0; i < 16; i++) {
+        less[i] = left[i] < right[i], at_most[i] = left[i] <= right[i], equal[i] = left[i] == right[i];
+        larger[i] = left[i] > right[i] ? left[i] : right[i], smaller[i] = left[i] < right[i] ? left[i] : right[i];
+        picked[i] = left[i] < right[i] ? 100.0f : left[i];
+    }
+    expect_lanes(support_indicator(support_less(from(left), from(right))), less);
+    expect_lanes(support_indicator(support_at_most(from(left), from(right))), at_most);
+    expect_lanes(support_indicator(support_equal(from(left), from(right))), equal);
+    expect_lanes(support_max(from(left), from(right)), larger);
+    expect_lanes(support_min(from(left), from(right)), smaller);
+    expect_lanes(support_select(support_less(from(left), from(right)), support_vector_spread(100.0f), from(left)), picked);
+}
+
+Test(math, rounding_lane_by_lane) {
+    float down[16], nearest[16], sign[16], absolute[16], power[16];
+    for (int i = 0; i < 16; i++) {
+        down[i] = floorf(left[i]), nearest[i] = nearbyintf(left[i]), absolute[i] = fabsf(left[i]);
+        sign[i] = (float)(left[i] > 0) - (float)(left[i] < 0), power[i] = powf(left[i], right[i]);
+    }
+    expect_lanes(support_floor(from(left)), down);
+    expect_lanes(support_round(from(left)), nearest);
+    expect_lanes(support_abs(from(left)), absolute);
+    expect_lanes(support_sign(from(left)), sign);
+    expect_lanes(support_pow(from(left), from(right)), power);
+}
+
+Test(math, parts_of_vectors) {
+    for (ptrdiff_t count = 1; count <= 2 * SUPPORT_LANES; count++) {
+        float part[16], first[16], every[16], stored[16], numbers[48], scattered[48];
+        for (int i = 0; i < 48; i++) numbers[i] = (float)i;
+        for (int i = 0; i < 16; i++) {
+            part[i] = i < count ? numbers[i] : 0.0f, first[i] = i < count ? numbers[i] : -1.0f, every[i] = i < count ? numbers[3 * i] : 0.0f;
+            stored[i] = -1.0f;
+        }
+        expect_lanes(support_vector_load_part(numbers, count), part);
+        expect_lanes(support_first(support_vector_load(numbers), count, support_vector_spread(-1.0f)), first);
+        expect_lanes(support_vector_load_every(numbers, 3, count), every);
+        for (int i = 0; i < 48; i++) scattered[i] = numbers[i], numbers[i] *= 2.0f;
+        support_vector_store_every(scattered, support_vector_load(numbers), 3, count);
+        for (int i = 0; i < 48; i++) cr_expect_eq(scattered[i], i % 3 == 0 && i / 3 < count && i / 3 < SUPPORT_LANES ? (float)(2 * (i / 3)) : (float)i);
+        for (int i = 0; i < 48; i++) numbers[i] = (float)i;
+        support_vector_store_part(stored, support_vector_load(numbers), count);
+        for (int i = 0; i < SUPPORT_LANES; i++) cr_expect_eq(stored[i], first[i]);
+    }
 }
 
 Test(math, rows_are_taken_to_the_nearest) {
@@ -61,10 +136,25 @@ Test(math, rows_are_taken_to_the_nearest) {
 }
 
 Test(math, lanes_are_folded) {
-    float lanes[16];
-    for (int i = 0; i < 16; i++) lanes[i] = (float)(i * 7 % 16) - 20.0f;
-    cr_expect_eq(support_fold_sum(lanes), 120.0f - 320.0f);
-    cr_expect_eq(support_fold_max(lanes), -5.0f);
+    float lanes[16], sum = 0.0f, largest = -INFINITY;
+    for (int i = 0; i < SUPPORT_LANES; i++) {
+        lanes[i] = (float)(i * 7 % 16) - 20.0f;
+        sum += lanes[i];
+        largest = fmaxf(largest, lanes[i]);
+    }
+    cr_expect_eq(support_vector_sum(support_vector_load(lanes)), sum);
+    cr_expect_eq(support_vector_max(support_vector_load(lanes)), largest);
+    cr_expect_eq(support_lane(support_vector_load(lanes)), lanes[0]);
+}
+
+/* Where values are equal, the first place counts. */
+Test(math, places_of_the_largest) {
+    float values[16], places[16];
+    for (int i = 0; i < SUPPORT_LANES; i++) values[i] = (float)(i % 4 == 3), places[i] = (float)(100 - i);
+    const int last = SUPPORT_LANES / 4 * 4 - 1;
+    cr_expect_eq(support_vector_place(support_vector_load(values), support_vector_load(places)), SUPPORT_LANES < 4 ? 100.0f : (float)(100 - last));
+    support_vector_store(values, support_vector_count(7.0f));
+    for (int i = 0; i < SUPPORT_LANES; i++) cr_expect_eq(values[i], (float)(7 + i));
 }
 
 /* ── random numbers ───────────────────────────────────────────────────────────────────────── */
