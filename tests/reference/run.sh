@@ -53,6 +53,14 @@ done
 batch=300 # so many that rows come in several blocks
 for option in --threads=posix --threads=none --blas=none; do compare tests/reference/blocks.gdl $option; done
 
+# Vectors of each width that this machine has; without a flag they are as narrow as any machine's.
+batch=
+for width in -mavx2 -march=native; do
+    if $CC -march=native -dM -E - < /dev/null 2> /dev/null | grep -q __AVX2__; then
+        CFLAGS_EMITTED="$CFLAGS_EMITTED $width" compare tests/reference/vectors.gdl
+    fi
+done
+
 # The same results where loops over time compute again what they do not keep, in less memory.
 "$B/gdlc" --recompute tests/reference/loops.gdl -o "$folder/loops.c" > "$folder/log" 2>&1 && library loops >> "$folder/log" 2>&1 &&
     "$programs/test_models" tests/reference/loops.gdl "$folder/loops.so" loops > "$folder/log" 2>&1
