@@ -64,28 +64,33 @@ static void support_tile_of(size_t rows, size_t vectors, size_t depth, size_t la
 #undef SUPPORT_CASES
 }
 
-/*** product: tile_of
- * Columns in lanes, for a b whose rows are packed (b_n is 1). The smaller operand is gone through again and again, so that it stays
- * in the fast caches. */
+/*** strip: tile_of
+ * `vectors` registers of columns, in all m rows, which the tiles share evenly. */
+static void support_strip(size_t m, size_t vectors, size_t depth, size_t lanes, support_operands *o) {
+    for (size_t tiles = (m + SUPPORT_TILE - 1) / SUPPORT_TILE, rows; tiles > 0; tiles--, m -= rows) {
+        rows = (m + tiles - 1) / tiles;
+        support_tile_of(rows, vectors, depth, lanes, o);
+        o->a += rows * o->a_m, o->c += rows * o->c_m;
+    }
+}
+
+/*** product: strip
+ * Columns in lanes, for a b whose rows are packed (b_n is 1). What a strip of columns needs of b stays in the first-level cache while
+ * it is multiplied with some rows of `a`, which stay in the second. Strips have equal widths, as far as they can: of fewer
+ * registers, a tile would wait for its own sums. */
 static void support_product(size_t m, size_t n, size_t k, const float *a, size_t a_m, size_t a_k, const float *b, size_t b_k,
                             float *c, size_t c_m, int add) {
-    enum { DEPTH = 128, COLUMNS = 3 * SUPPORT_LANES };
-    support_operands tile = {.a_m = a_m, .a_k = a_k, .b_k = b_k, .b_n = 1, .c_m = c_m};
-    for (size_t start = 0; start < k; start += DEPTH)
-        for (size_t row = 0, column = 0; row < m && column < n;) {
-            const size_t rows = m - row < SUPPORT_TILE ? m - row : SUPPORT_TILE;
-            const size_t columns = n - column < COLUMNS ? n - column : COLUMNS;
-            const size_t vectors = (columns + SUPPORT_LANES - 1) / SUPPORT_LANES;
-            const size_t depth = k - start < DEPTH ? k - start : DEPTH;
-            tile.a = a + row * a_m + start * a_k, tile.b = b + start * b_k + column;
-            tile.c = c + row * c_m + column, tile.add = add || start > 0;
-            support_tile_of(rows, vectors, depth, columns - (vectors - 1) * SUPPORT_LANES, &tile);
-            if (m > n) {
-                column += COLUMNS;
-                if (column >= n) column = 0, row += SUPPORT_TILE;
-            } else {
-                row += SUPPORT_TILE;
-                if (row >= m) row = 0, column += COLUMNS;
+    enum { DEPTH = 128, ROWS = 256 };
+    for (size_t row = 0; row < m; row += ROWS)
+        for (size_t start = 0; start < k; start += DEPTH) {
+            const size_t rows = m - row < ROWS ? m - row : ROWS, depth = k - start < DEPTH ? k - start : DEPTH;
+            size_t registers = (n + SUPPORT_LANES - 1) / SUPPORT_LANES, column = 0;
+            for (size_t strips = (registers + 2) / 3, vectors; strips > 0; strips--, registers -= vectors) {
+                support_operands strip = {.a = a + row * a_m + start * a_k, .b = b + start * b_k + column, .c = c + row * c_m + column,
+                                          .a_m = a_m, .a_k = a_k, .b_k = b_k, .b_n = 1, .c_m = c_m, .add = add || start > 0};
+                vectors = (registers + strips - 1) / strips;
+                column += vectors * SUPPORT_LANES;
+                support_strip(rows, vectors, depth, column < n ? SUPPORT_LANES : n + SUPPORT_LANES - column, &strip);
             }
         }
 }

@@ -94,7 +94,7 @@ static void check_parts(Shape shape, size_t height) {
 }
 
 int main(void) {
-    static const size_t rows[] = {1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 40, 130};
+    static const size_t rows[] = {1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 40, 260};
     static const size_t columns[] = {1, 2, 3, 4, 7, 8, 9, 12, 13, 15, 16, 17, 30, 31, 47, 48, 49, 100};
     static const size_t depths[] = {1, 2, 15, 16, 17, 32, 127, 128, 129, 256, 257, 300};
     enum { ROWS = sizeof rows / sizeof *rows, COLUMNS = sizeof columns / sizeof *columns, DEPTHS = sizeof depths / sizeof *depths };
@@ -107,6 +107,7 @@ int main(void) {
         for (size_t k = 0; k < DEPTHS; k++) check_vector(rows[i], depths[k], (int)(i + k) % 2);
     for (size_t height = 1; height < 40; height += 3)
         for (int form = 0; form < 4; form++) check_parts((Shape){37, 21, 300, form & 1, form >> 1, 0}, height);
+    for (int form = 0; form < 4; form++) check_parts((Shape){520, 21, 130, form & 1, form >> 1, 0}, 250); /* some hundred rows at a time */
     printf("%d passed, %d failed\n", passed, failed);
     return failed > 0;
 }
