@@ -875,7 +875,7 @@ bool buffers_overlap(const Module *module, const Buffer *a, const Buffer *b); /*
 
 enum { MOST_CHUNKS = 32 }; /* of all tasks of a phase */
 
-/* Before the plan: splits sums over rows where threads can share them. */
+/* Before the plan: splits sums over rows where threads can share them, and puts steps where they can be computed together. */
 void divide_sums(Context *context, const Module *module, const Options *options, const ProgramList *programs);
 /* Fills in the tasks of the programs. Requires the plan: what lies in one memory cannot be used at one time. */
 void divide_steps(Context *context, const Module *module, const Options *options, const ProgramList *programs);

@@ -15,9 +15,10 @@
 
 /* What is worth a chunk, in nanoseconds by the estimate below; where cuts of loops that become vector code may lie; rows of a tile, and of a
  * chunk that goes through all of the time; of products by BLAS, whose results may depend on where they are cut, the most pieces and
- * the fewest rows of one; and the most chunks of a task. */
+ * the fewest rows of one; the most pieces of a sum, and the fewest rows of one, with products and without; and the most chunks of a task. */
 static const double worth = 3000;
-enum { LANES = 64, ROWS = 8, SCAN_ROWS = 16, BLAS_PIECES = 4, BLAS_ROWS = 16, TASK_CHUNKS = 16 };
+enum { LANES = 64, ROWS = 8, SCAN_ROWS = 16, BLAS_PIECES = 4, BLAS_ROWS = 16, MOST_PIECES = 8, PRODUCT_ROWS = 16,
+       FEWEST_ROWS = 8, TASK_CHUNKS = 16 };
 
 typedef struct Divider { Arena *arena; const Module *module; const Options *options; } Divider;
 
@@ -39,7 +40,24 @@ static double work_of(Arena *arena, const Module *module, const Step *step) {
     return step->kind == STEP_DRAW ? bytes / 4 : flops * 0.3 + bytes * 0.05;
 }
 
-static bool pays(Arena *arena, const Module *module, const Step *step) { return work_of(arena, module, step) >= 2 * worth; }
+/* Of all steps with these turns; or of those of them that are, or have, matrix products. */
+static double work_along(Arena *arena, const Module *module, const StepList *steps, const Poly *turns, bool products) {
+    double work = 0;
+    for (int i = 0; i < steps->count; i++) {
+        const Step *step = steps->items[i];
+        if (products && step->kind != STEP_GEMM && step->kind != STEP_BLOCK) continue;
+        if (step_turns(step) && poly_equal(step_turns(step), turns)) work += work_of(arena, module, step);
+    }
+    return work;
+}
+
+/* A product reads its second operand anew for each piece, which must be worth it. */
+static int64_t pieces_of(Arena *arena, const Module *module, const StepList *steps, const Step *step) {
+    const Poly *turns = step_turns(step);
+    if (work_of(arena, module, step) < 2 * worth) return 0;
+    const bool products = 2 * work_along(arena, module, steps, turns, true) > work_along(arena, module, steps, turns, false);
+    return (int64_t)fmin(value_of(module, turns) / (products ? PRODUCT_ROWS : FEWEST_ROWS), MOST_PIECES);
+}
 
 /* ── what can be cut ──────────────────────────────────────────────────────────────────────── */
 
@@ -77,14 +95,22 @@ static const Poly *turns_of(Arena *arena, const Step *step) {
 
 static int64_t round_up(double value, int64_t to) { return (int64_t)ceil(value / (double)to) * to; }
 
+/* What the turns of a step are best cut at multiples of. */
+static int64_t unit_of(const Step *step, double count) {
+    if (is_flat(step)) return LANES;
+    if (step->kind == STEP_SCAN) return SCAN_ROWS;
+    if (step->kind == STEP_CONV && step->conv.form == CONV_GRADIENT) /* taps: there are few, and each is much work with many channels */
+        return step->conv.channels < ROWS ? step->conv.column.taps : 1;
+    return step->kind == STEP_BLOCK && (double)(4 * step->block.rows) <= count ? step->block.rows : ROWS;
+}
+
 /* As it is best for the step alone. */
 static Share own_share(const Divider *divider, const Step *step) {
     Share share = {.turns = turns_of(divider->arena, step), .pieces = step->share.pieces, .apart = step->share.pieces > 0};
     if (!share.turns || share.apart) return share;
     const double count = value_of(divider->module, share.turns), work = work_of(divider->arena, divider->module, step);
     if (work < 2 * worth || count < 2) return share;
-    const bool taps = step->kind == STEP_CONV && step->conv.form == CONV_GRADIENT; /* there are few, and each is much work */
-    share.grain = round_up(worth * count / work, is_flat(step) ? LANES : taps ? 1 : step->kind == STEP_SCAN ? SCAN_ROWS : ROWS);
+    share.grain = round_up(worth * count / work, unit_of(step, count));
     if (by_blas(divider, step)) share.pieces = (int64_t)fmin(count / fmax((double)share.grain, BLAS_ROWS), BLAS_PIECES);
     if (share.pieces > 0 || (double)share.grain >= count) share.grain = 0;
     return share;
@@ -224,10 +250,26 @@ static bool can_share(const Options *options, const Program *program) {
     return options->threads == THREADS_POSIX && program->entry->kind != ENTRY_INIT;
 }
 
+/* Kernels are packed while the convolution before them is computed: ahead of it. */
+static void raise_packs(const StepList *steps) {
+    for (int i = 1; i < steps->count; i++) {
+        Step *step = steps->items[i];
+        bool passed = false;
+        if (step->kind != STEP_CONV || !conv_packs(&step->conv)) continue;
+        for (int k = i; k > 0 && !passed && !accesses_conflict(&steps->items[k - 1]->accesses, &step->accesses); k--) {
+            passed = steps->items[k - 1]->kind == STEP_CONV && !conv_packs(&steps->items[k - 1]->conv);
+            steps->items[k] = steps->items[k - 1];
+            steps->items[k - 1] = step;
+        }
+    }
+}
+
 void divide_sums(Context *context, const Module *module, const Options *options, const ProgramList *programs) {
     for (int i = 0; i < programs->count; i++)
-        for (int part = 0; can_share(options, programs->items[i]) && part < PART_COUNT; part++)
-            split_sums_of(context->arena, module, programs->items[i], part, pays);
+        for (int part = 0; can_share(options, programs->items[i]) && part < PART_COUNT; part++) {
+            raise_packs(&programs->items[i]->part[part]);
+            split_sums_of(context->arena, module, programs->items[i], part, pieces_of);
+        }
 }
 
 void divide_steps(Context *context, const Module *module, const Options *options, const ProgramList *programs) {

@@ -133,8 +133,11 @@ Obstacle obstacle_between(Arena *arena, const Module *module, const Step *step, 
 
 /* ── partial.c: sums over rows, in parts ──────────────────────────────────────────────────── */
 
-/* Splits sums over the rows of steps of that part of the program into pieces, where it `pays` that threads share the step. */
-void split_sums_of(Arena *arena, const Module *module, Program *program, int part, bool (*pays)(Arena *, const Module *, const Step *));
+/* Into how many pieces the rows of the step, one of these, are to be cut: the same for all that have as many; less than 2: they are not. */
+typedef int64_t PiecesOf(Arena *arena, const Module *module, const StepList *steps, const Step *step);
+
+/* Splits sums over the rows of steps of that part of the program into pieces. */
+void split_sums_of(Arena *arena, const Module *module, Program *program, int part, PiecesOf *pieces_of);
 
 /* ── forward.c: values that stay in registers ─────────────────────────────────────────────── */
 

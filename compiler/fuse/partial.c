@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-enum { LEAST_ROWS = 16 /* of a piece */, MOST_PIECES = 8, MOST_FLOATS = 1 << 14 /* of a sum */ };
+enum { MOST_FLOATS = 1 << 14 /* of a sum */ };
 
 typedef struct Splitter { Arena *arena; const Module *module; Program *program; StepList *steps; int64_t pieces; } Splitter;
 
@@ -110,7 +110,7 @@ static void sink_numbers(StepList *steps) {
     }
 }
 
-void split_sums_of(Arena *arena, const Module *module, Program *program, int part, bool (*pays)(Arena *, const Module *, const Step *)) {
+void split_sums_of(Arena *arena, const Module *module, Program *program, int part, PiecesOf *pieces_of) {
     StepList *steps = &program->part[part], split = {0};
     bool any = false;
     for (int i = 0; i < steps->count; i++) {
@@ -118,9 +118,8 @@ void split_sums_of(Arena *arena, const Module *module, Program *program, int par
         StatementList sums = {0};
         LIST_PUSH(arena, &split, step);
         if ((step->kind != STEP_LOOP && step->kind != STEP_BLOCK) || !find_sums(step, &sums, arena) || sums.count == 0) continue;
-        const int64_t rows = poly_high(module, step_turns(step)) / LEAST_ROWS;
-        Splitter splitter = {arena, module, program, &split, rows < MOST_PIECES ? rows : MOST_PIECES};
-        if (splitter.pieces < 2 || !pays(arena, module, step)) continue;
+        Splitter splitter = {arena, module, program, &split, pieces_of(arena, module, steps, step)};
+        if (splitter.pieces < 2) continue;
         split_sums(&splitter, step, &sums);
         any = true;
     }
