@@ -238,7 +238,8 @@ static void open_total(Kernel *kernel, const Statement *statement) {
     if (statement->buffer->pieces > 0) from = at_text(kernel, statement);
     else if (depth < 0 && kernel->ranged)
         from = arena_printf(kernel->emit->arena, "begin == 0 ? %s : %s", from, at_text(kernel, statement));
-    line(kernel, "float %s = %s;", name, from);
+    if (kernel->lanes) line(kernel, "support_vector %s = %s;", name, spread_text(kernel, from));
+    else line(kernel, "float %s = %s;", name, from);
     if (statement->kind == STATEMENT_ARGMAX) {
         accumulator.place = new_name(kernel, arena_printf(kernel->emit->arena, "%s_place", name));
         line(kernel, "size_t %s = 0;", accumulator.place);
@@ -260,11 +261,11 @@ static void accumulate(Kernel *kernel, const Statement *statement, const char *t
     else line(kernel, "%s = %s > %s ? %s : %s;", to, value, to, value, to);
 }
 
-/* Lane by lane, where `to` is a vector; lanes behind the last turn must leave it as it is. */
-static void accumulate_lanes(Kernel *kernel, const Statement *statement, const char *to, const char *value) {
-    const char *first = first_lanes_text(kernel, value, first_value(statement));
-    if (statement->kind == STATEMENT_SUM) line(kernel, "%s += %s;", to, first);
-    else line(kernel, "%s = %s(%s, %s);", to, piece(kernel->emit, "max"), first, to);
+/* Lane by lane. */
+static const char *accumulated_lanes(Kernel *kernel, const Statement *statement, const char *to, const char *value) {
+    if (statement->kind == STATEMENT_SUM || statement->kind == STATEMENT_SCATTER)
+        return arena_printf(kernel->emit->arena, "%s + %s", to, value);
+    return arena_printf(kernel->emit->arena, "%s(%s, %s)", piece(kernel->emit, "max"), value, to);
 }
 
 static void open_reductions(Kernel *kernel, const Step *loop, const Step *step, bool lanes) {
@@ -281,15 +282,26 @@ static void open_reductions(Kernel *kernel, const Step *loop, const Step *step, 
     if (lanes && reduces_loop(statement, depth)) open_lanes(kernel, statement);
 }
 
+static void add_lanes_to_memory(Kernel *kernel, const Statement *statement, const char *value) {
+    const char *before = load_lanes_text(kernel, statement->buffer, statement->at);
+    line(kernel, "%s", store_lanes_text(kernel, statement->buffer, statement->at, accumulated_lanes(kernel, statement, before, value)));
+}
+
+static void close_lanes(Kernel *kernel, const Statement *statement, const char *result) {
+    if (!statement_in_register(statement)) add_lanes_to_memory(kernel, statement, result);
+    else if (statement->stored) line(kernel, "%s", store_lanes_text(kernel, statement->buffer, statement->at, result));
+}
+
 /* After the loop from which on a register held the result: it goes to memory, whole or as one contribution. */
 static void close_total(Kernel *kernel, Statement *statement) {
     const Accumulator *accumulator = accumulator_of(kernel, statement);
     const char *result = accumulator->total;
     if (statement->kind == STATEMENT_ARGMAX)
         result = arena_printf(kernel->emit->arena, "(float)%s", accumulator->place);
-    if (!statement_in_register(statement)) accumulate(kernel, statement, at_text(kernel, statement), result);
+    if (kernel->lanes) close_lanes(kernel, statement, result);
+    else if (!statement_in_register(statement)) accumulate(kernel, statement, at_text(kernel, statement), result);
     else if (statement->stored) line(kernel, "%s = %s;", at_text(kernel, statement), result);
-    know_result(kernel, statement, result, false);
+    know_result(kernel, statement, result, kernel->lanes != NULL);
 }
 
 static void fold_lanes(Kernel *kernel, const Statement *statement, const Accumulator *accumulator) {
@@ -343,22 +355,18 @@ static void place_lanes(Kernel *kernel, const Accumulator *accumulator, const ch
     line(kernel, "%s = %s(support_less(%s, %s), %s, %s);", to, select, accumulator->lanes, first_lanes_text(kernel, value, "-INFINITY"), turn, to);
 }
 
-/* A sum or maximum that goes to memory in every turn, or to a register. */
+/* A sum or maximum of lanes, which those behind the last turn must leave as it is; one for each lane; or one in memory. */
 static void emit_lanes(Kernel *kernel, const Statement *statement) {
     const Accumulator *accumulator = accumulator_of(kernel, statement);
     if (statement->kind == STATEMENT_ARGMAX && is_compound(statement->value) && !known_name(kernel, statement->value))
         declare(kernel, statement->value);
     const char *value = lanes_text(kernel, statement->value);
-    if (accumulator) {
-        if (accumulator->places) place_lanes(kernel, accumulator, value);
-        accumulate_lanes(kernel, statement, accumulator->lanes, value);
-        return;
-    }
-    const char *before = load_lanes_text(kernel, statement->buffer, statement->at);
-    const char *after = statement->kind == STATEMENT_MAX
-                            ? arena_printf(kernel->emit->arena, "%s(%s, %s)", piece(kernel->emit, "max"), value, before)
-                            : arena_printf(kernel->emit->arena, "%s + %s", before, value);
-    line(kernel, "%s", store_lanes_text(kernel, statement->buffer, statement->at, after));
+    if (accumulator && accumulator->places) place_lanes(kernel, accumulator, value);
+    if (accumulator && accumulator->lanes) value = first_lanes_text(kernel, value, first_value(statement));
+    const char *to = !accumulator ? NULL : accumulator->lanes ? accumulator->lanes : accumulator->total;
+    if (!to) add_lanes_to_memory(kernel, statement, value);
+    else if (statement->kind == STATEMENT_SUM) line(kernel, "%s += %s;", to, value);
+    else line(kernel, "%s = %s;", to, accumulated_lanes(kernel, statement, to, value));
 }
 
 static void emit_statement(Kernel *kernel, Statement *statement) {
@@ -414,7 +422,7 @@ static void emit_vectors(Kernel *kernel, const Step *loop) {
 
 static void emit_loop(Kernel *kernel, const Step *loop) {
     const char *variable = loop_name(loop->loop.depth);
-    const bool lanes = loop_has_lanes(kernel, loop);
+    const bool lanes = kernel->lanes == NULL && loop_has_lanes(kernel, loop);
     AccessList accesses = {0};
     step_accesses(kernel->emit->arena, loop, &accesses);
     hoist_step(kernel, loop, loop->loop.depth, &accesses);

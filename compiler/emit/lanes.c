@@ -1,6 +1,6 @@
-/* Which loops are computed in vectors: innermost ones, whose turns become lanes. No turn may need what another one computes, and what
- * is read and stored must be found without looking into each lane. The turns that are left at the end are the first lanes of one more
- * vector. Other loops stay loops over single numbers. */
+/* Which loops are computed in vectors: those whose turns become lanes, with the loops in them turn by turn. The innermost one that can
+ * does. No turn may need what another one computes, and what is read and stored must be found without looking into each lane. The turns
+ * that are left at the end are the first lanes of one more vector. Other loops stay loops over single numbers. */
 #include "emit.h"
 
 #include "../fuse/fuse.h"
@@ -18,7 +18,7 @@ static bool whole_vectors(const Kernel *kernel, const Atom *atom, const Step *lo
     if (atom->kind != ATOM_DIV && atom->kind != ATOM_MOD) return false;
     const Index *of = atom->index;
     return !(kernel->ranged && loop->loop.depth == 0) && of->count == 1 && of->constant->count == 0 && poly_is(of->term[0].factor, 1) &&
-           of->term[0].atom->kind == ATOM_LOOP && poly_constant(atom->by, &by) && by % MOST_LANES == 0;
+           of->term[0].atom->kind == ATOM_LOOP && of->term[0].atom->depth == loop->loop.depth && poly_constant(atom->by, &by) && by % MOST_LANES == 0;
 }
 
 /* How far apart neighbouring lanes lie; NULL: not always equally far. */
@@ -40,11 +40,23 @@ typedef struct Check {
     const Step *loop;
     LIST(const Scalar *) met; /* expressions share parts */
     bool functions;           /* one of them is worth a vector wherever it goes */
-    bool apart;               /* results must be taken apart to be stored */
+    bool apart;               /* vectors must be put together from numbers, or be taken apart */
+    bool summed;              /* their lanes must be added up */
 } Check;
 
 static bool is_function(const Scalar *scalar) {
-    return scalar->kind == SCALAR_OP && scalar->op.arity == 1 && scalar->op.op != OP_NEG && scalar->op.op != OP_RECIP;
+    if (scalar->kind != SCALAR_OP || scalar->op.arity > 1) return false;
+    switch (scalar->op.op) {
+    case OP_NEG: case OP_RECIP: case OP_ABS: case OP_SIGN: case OP_FLOOR: case OP_ROUND: return false;
+    default: return true;
+    }
+}
+
+static bool load_has_lanes(Check *check, const Scalar *load) {
+    const Poly *stride = lane_stride(check->kernel, load->load.at, check->loop);
+    if (!stride || strcmp(buffer_type(load->load.buffer), "float") != 0) return false;
+    check->apart = check->apart || !(poly_is(stride, 0) || poly_is(stride, 1));
+    return true;
 }
 
 static bool scalar_has_lanes(Check *check, const Scalar *scalar) {
@@ -55,10 +67,10 @@ static bool scalar_has_lanes(Check *check, const Scalar *scalar) {
     LIST_PUSH(check->kernel->emit->arena, &check->met, scalar);
     check->functions = check->functions || is_function(scalar);
     switch (scalar->kind) {
-    case SCALAR_LOAD: return lane_stride(check->kernel, scalar->load.at, check->loop) && strcmp(buffer_type(scalar->load.buffer), "float") == 0;
+    case SCALAR_LOAD: return load_has_lanes(check, scalar);
     case SCALAR_INDEX: {
         const Poly *stride = lane_stride(check->kernel, scalar->index, check->loop);
-        return stride && poly_is(stride, 1);
+        return stride && (poly_is(stride, 0) || poly_is(stride, 1));
     }
     case SCALAR_OP:
         for (int i = 0; i < scalar->op.arity; i++)
@@ -72,13 +84,32 @@ static bool scalar_has_lanes(Check *check, const Scalar *scalar) {
     }
 }
 
+/* What is reduced by the loop itself, or by loops in it, must be in registers meanwhile. */
+static bool reduction_has_lanes(Check *check, const Statement *s) {
+    const int depth = check->loop->loop.depth, first = statement_register(s);
+    for (int inner = depth + 1; inner < first; inner++)
+        if (s->reduced >> inner & 1) return false;
+    if (!(s->reduced >> depth & 1)) return s->kind != STATEMENT_ARGMAX || first <= depth;
+    check->summed = true;
+    return first <= depth;
+}
+
 static bool statement_has_lanes(Check *check, const Statement *s) {
-    const int depth = check->loop->loop.depth;
-    if (!scalar_has_lanes(check, s->value)) return false;
-    if (s->reduced >> depth & 1 && s->kind != STATEMENT_SCATTER) return statement_register(s) <= depth;
+    if (!scalar_has_lanes(check, s->value) || (s->kind != STATEMENT_SCATTER && !reduction_has_lanes(check, s))) return false;
+    if (s->reduced >> check->loop->loop.depth & 1 && s->kind != STATEMENT_SCATTER) return true;
     const Poly *stride = lane_stride(check->kernel, s->at, check->loop);
     check->apart = check->apart || !stride || !poly_is(stride, 1);
     return stride && !poly_is(stride, 0);
+}
+
+static bool body_has_lanes(Check *check, const Step *loop) {
+    for (int i = 0; i < loop->loop.body.count; i++) {
+        const Step *step = loop->loop.body.items[i];
+        const bool fits = step->kind == STEP_STATEMENT ? statement_has_lanes(check, step->statement)
+                                                       : !loop_has_lanes(check->kernel, step) && body_has_lanes(check, step);
+        if (!fits) return false;
+    }
+    return true;
 }
 
 /* Buffers in one place are one. */
@@ -96,15 +127,11 @@ static bool turns_apart(Kernel *kernel, const Step *loop) {
 }
 
 bool loop_has_lanes(Kernel *kernel, const Step *loop) {
-    int64_t extent = 0, least = LEAST;
+    int64_t extent;
     Check check = {.kernel = kernel, .loop = loop};
-    for (int i = 0; i < loop->loop.body.count; i++) {
-        const Step *step = loop->loop.body.items[i];
-        if (step->kind != STEP_STATEMENT || !statement_has_lanes(&check, step->statement)) return false;
-        if (step->statement->reduced >> loop->loop.depth & 1) least = LEAST_SUMMED;
-    }
-    return (!poly_constant(loop->loop.extent, &extent) || extent >= least) && (check.functions || !check.apart) &&
-           turns_apart(kernel, loop);
+    if (!body_has_lanes(&check, loop) || (check.apart && !check.functions)) return false;
+    if (poly_constant(loop->loop.extent, &extent) && extent < (check.summed ? LEAST_SUMMED : LEAST)) return false;
+    return turns_apart(kernel, loop);
 }
 
 bool in_lanes(const Kernel *kernel, const Scalar *scalar) {
@@ -118,7 +145,7 @@ bool in_lanes(const Kernel *kernel, const Scalar *scalar) {
     }
     if (scalar->kind == SCALAR_GUARD) return in_lanes(kernel, scalar->guard.yes) || in_lanes(kernel, scalar->guard.no);
     if (scalar->kind == SCALAR_LOAD) return !poly_is(lane_stride(kernel, scalar->load.at, kernel->lanes), 0);
-    return scalar->kind == SCALAR_INDEX && scalar->depth >= kernel->lanes->loop.depth;
+    return scalar->kind == SCALAR_INDEX && !poly_is(lane_stride(kernel, scalar->index, kernel->lanes), 0);
 }
 
 const char *lanes_text(Kernel *kernel, const Scalar *scalar) {
