@@ -40,13 +40,14 @@ static double work_of(Arena *arena, const Module *module, const Step *step) {
     return step->kind == STEP_DRAW ? bytes / 4 : flops * 0.3 + bytes * 0.05;
 }
 
-/* Of all steps with these turns; or of those of them that are, or have, matrix products. */
+/* Of all steps with these turns; or of those that are, or have, matrix products. */
 static double work_along(Arena *arena, const Module *module, const StepList *steps, const Poly *turns, bool products) {
     double work = 0;
     for (int i = 0; i < steps->count; i++) {
         const Step *step = steps->items[i];
-        if (products && step->kind != STEP_GEMM && step->kind != STEP_BLOCK) continue;
-        if (step_turns(step) && poly_equal(step_turns(step), turns)) work += work_of(arena, module, step);
+        const Poly *rows = step->kind == STEP_SCAN ? scan_rows(arena, step) : step_turns(step);
+        if (products && (step->kind == STEP_LOOP || step->kind == STEP_CONV)) continue;
+        if (rows && poly_equal(rows, turns)) work += work_of(arena, module, step);
     }
     return work;
 }
@@ -105,10 +106,10 @@ static int64_t unit_of(const Step *step, double count) {
 }
 
 /* As it is best for the step alone. */
-static Share own_share(const Divider *divider, const Step *step) {
+static Share own_share(const Divider *divider, const Step *step, double work) {
     Share share = {.turns = turns_of(divider->arena, step), .pieces = step->share.pieces, .apart = step->share.pieces > 0};
     if (!share.turns || share.apart) return share;
-    const double count = value_of(divider->module, share.turns), work = work_of(divider->arena, divider->module, step);
+    const double count = value_of(divider->module, share.turns);
     if (work < 2 * worth || count < 2) return share;
     share.grain = round_up(worth * count / work, unit_of(step, count));
     if (by_blas(divider, step)) share.pieces = (int64_t)fmin(count / fmax((double)share.grain, BLAS_ROWS), BLAS_PIECES);
@@ -116,15 +117,19 @@ static Share own_share(const Divider *divider, const Step *step) {
     return share;
 }
 
-/* All steps along the same turns are cut alike: into the pieces of their sums, or else of products, or else at the smallest grain. */
-static Share agreed_share(const Share *own, int count, const Poly *turns) {
+/* All steps along the same turns are cut alike: into the pieces of their sums, or else of products, or else as the one with the most
+ * work would be. */
+static Share agreed_share(const Share *own, const double *work, int count, const Poly *turns) {
     Share share = {.turns = turns};
     int64_t sums = 0;
+    double most = 0;
     for (int i = 0; turns && i < count; i++) {
         if (!own[i].turns || !poly_equal(own[i].turns, turns)) continue;
         if (own[i].apart) sums = own[i].pieces;
         if (own[i].pieces > share.pieces) share.pieces = own[i].pieces;
-        if (own[i].grain > 0 && (share.grain == 0 || own[i].grain < share.grain)) share.grain = own[i].grain;
+        if (own[i].grain == 0 || work[i] <= most) continue;
+        share.grain = own[i].grain;
+        most = work[i];
     }
     if (sums > 0) share.pieces = sums;
     if (share.pieces > 0) share.grain = 0;
@@ -133,10 +138,14 @@ static Share agreed_share(const Share *own, int count, const Poly *turns) {
 
 static void cut_steps(const Divider *divider, const StepList *steps) {
     Share *own = arena_alloc(divider->arena, (size_t)(steps->count + 1) * sizeof *own);
-    for (int i = 0; i < steps->count; i++) own[i] = own_share(divider, steps->items[i]);
+    double *work = arena_alloc(divider->arena, (size_t)(steps->count + 1) * sizeof *work);
+    for (int i = 0; i < steps->count; i++) {
+        work[i] = work_of(divider->arena, divider->module, steps->items[i]);
+        own[i] = own_share(divider, steps->items[i], work[i]);
+    }
     for (int i = 0; i < steps->count; i++) {
         Step *step = steps->items[i];
-        step->share = agreed_share(own, steps->count, own[i].turns);
+        step->share = agreed_share(own, work, steps->count, own[i].turns);
         if (is_flat(step) && step->share.grain % LANES != 0) step->share = (Share){0};
         step->share.slight = step->share.turns && own[i].grain == 0 && own[i].pieces == 0;
         step->share.apart = step->share.pieces > 0 && (own[i].apart || is_flat(step) || by_blas(divider, step));

@@ -19,8 +19,8 @@
 #include <stdlib.h>
 
 /*** team
- * Who finds nothing to claim looks again and again for a while, then sleeps. */
-enum { support_looks = 1024, support_most_threads = 32 };
+ * Who finds nothing to claim looks again and again, for about as long as it takes to be woken, then sleeps. */
+enum { support_looks = 4096, support_most_threads = 32 };
 
 typedef struct support_claim { size_t member, begin, end; } support_claim; /* chunks of a task, and who has them */
 typedef void support_work(const void *call, support_claim claim);
