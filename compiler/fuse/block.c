@@ -6,13 +6,13 @@
  * between the two, either the later one climbs past them or the earlier one sinks. */
 #include "fuse.h"
 
-/* Bytes of an operand that is soon read again. */
-enum { SMALL_OPERAND = 16 << 10 };
+/* Bytes of an operand that is soon read again; and of one that does not stay in the second-level cache. */
+enum { SMALL_OPERAND = 16 << 10, LARGE_OPERAND = 512 << 10 };
 
-/* The bytes of rows that a block may touch, and how many rows it has. Our own kernels read their operands where they lie; BLAS packs
- * them at each call, which must be worth it. */
+/* The bytes of rows that a block may touch, and how many rows it has. Our own kernels read their operands where they lie; each block
+ * would read a large one from memory again, and BLAS packs them at each call: that must be worth it. */
 typedef struct BlockSize { int64_t bytes, fewest, most; } BlockSize;
-static const BlockSize of_kernels = {32 << 10, 16, 512}, of_blas = {512 << 10, 128, 512};
+static const BlockSize of_kernels = {32 << 10, 16, 512}, of_large = {32 << 10, 128, 512}, of_blas = {512 << 10, 128, 512};
 
 /* ── rows ─────────────────────────────────────────────────────────────────────────────────── */
 
@@ -99,11 +99,22 @@ static bool calls_blas(const Fuse *fuse, const Step *step) {
     return step->kind == STEP_GEMM && gemm_by_blas(fuse->module, fuse->options, &step->gemm);
 }
 
+static bool reads_large(const Fuse *fuse, const Step *step) {
+    for (int i = 0; i < step_body(step)->count; i++)
+        if (reads_large(fuse, step_body(step)->items[i])) return true;
+    return step->kind == STEP_GEMM && step->gemm.loops == 0 &&
+           bytes_of(fuse->module, poly_mul(fuse->arena, step->gemm.k, step->gemm.n)) > LARGE_OPERAND;
+}
+
+static BlockSize size_of_block(const Fuse *fuse, const Step *step) {
+    return calls_blas(fuse, step) ? of_blas : reads_large(fuse, step) ? of_large : of_kernels;
+}
+
 /* As many rows as the cache holds; equal blocks, where a size not much smaller makes them equal. */
 static int64_t rows_of_block(const Fuse *fuse, const Step *step) {
     AccessList accesses = {0};
     row_accesses(fuse->arena, step, step->block.extent, &accesses);
-    const BlockSize size = calls_blas(fuse, step) ? of_blas : of_kernels;
+    const BlockSize size = size_of_block(fuse, step);
     int64_t extent, rows = size.bytes / row_bytes(fuse, &accesses) / size.fewest * size.fewest;
     rows = rows < size.fewest ? size.fewest : rows > size.most ? size.most : rows;
     if (!poly_constant(step->block.extent, &extent)) return rows;

@@ -15,18 +15,29 @@ typedef struct support_operands {
     float *c;
     size_t a_m, a_k, b_k, b_n, c_m;
     int add; /* to what c holds */
+    const float *ahead, *end; /* what will be read next, from here on: brought nearer meanwhile, */
+    size_t line;              /* a line of so many numbers for each k; 0: nothing is left */
 } support_operands;
 
-/*** tile: operands unrolled vector_spread vector_multiply_add vector_load vector_load_part vector_store_part
+/*** fetch
+ * Begins to bring the line of an address, which may be any, into the second-level cache. */
+#if defined __GNUC__
+#define SUPPORT_FETCH(address) __builtin_prefetch(address, 0, 2)
+#else
+#define SUPPORT_FETCH(address) ((void)(address))
+#endif
+
+/*** tile: operands unrolled fetch vector_spread vector_multiply_add vector_load vector_load_part vector_store_part
  * `rows` rows of c, `vectors` registers wide, of which the last has `lanes` columns. b_n is 1. */
 support_expanded void support_tile(const size_t rows, const size_t vectors, size_t depth, size_t lanes, const support_operands *o) {
     support_vector sum[SUPPORT_TILE][3], right[3];
-    const float *a = o->a, *b = o->b;
+    const float *a = o->a, *b = o->b, *ahead = o->ahead;
     SUPPORT_UNROLLED
     for (size_t i = 0; i < rows; i++)
         SUPPORT_UNROLLED
         for (size_t j = 0; j < vectors; j++) sum[i][j] = support_vector_spread(0.0f);
-    for (size_t k = 0; k < depth; k++, a += o->a_k, b += o->b_k) {
+    for (size_t k = 0; k < depth; k++, a += o->a_k, b += o->b_k, ahead += o->line) {
+        SUPPORT_FETCH(ahead);
         SUPPORT_UNROLLED
         for (size_t j = 0; j + 1 < vectors; j++) right[j] = support_vector_load(b + j * SUPPORT_LANES);
         right[vectors - 1] = support_vector_load_part(b + (vectors - 1) * SUPPORT_LANES, (ptrdiff_t)lanes);
@@ -69,25 +80,29 @@ static void support_tile_of(size_t rows, size_t vectors, size_t depth, size_t la
 static void support_strip(size_t m, size_t vectors, size_t depth, size_t lanes, support_operands *o) {
     for (size_t tiles = (m + SUPPORT_TILE - 1) / SUPPORT_TILE, rows; tiles > 0; tiles--, m -= rows) {
         rows = (m + tiles - 1) / tiles;
+        o->line = o->ahead < o->end ? 16 : 0;
         support_tile_of(rows, vectors, depth, lanes, o);
-        o->a += rows * o->a_m, o->c += rows * o->c_m;
+        o->a += rows * o->a_m, o->c += rows * o->c_m, o->ahead += depth * o->line;
     }
 }
 
 /*** product: strip
  * Columns in lanes, for a b whose rows are packed (b_n is 1). What a strip of columns needs of b stays in the first-level cache while
- * it is multiplied with some rows of `a`, which stay in the second. Strips have equal widths, as far as they can: of fewer
- * registers, a tile would wait for its own sums. */
+ * it is multiplied with some rows of `a`, which stay in the second; the rows of b for the next block of depth are brought there
+ * meanwhile, in the order of memory. Strips have equal widths, as far as they can: of fewer registers, a tile would wait for its
+ * own sums. */
 static void support_product(size_t m, size_t n, size_t k, const float *a, size_t a_m, size_t a_k, const float *b, size_t b_k,
                             float *c, size_t c_m, int add) {
     enum { DEPTH = 128, ROWS = 256 };
     for (size_t row = 0; row < m; row += ROWS)
         for (size_t start = 0; start < k; start += DEPTH) {
             const size_t rows = m - row < ROWS ? m - row : ROWS, depth = k - start < DEPTH ? k - start : DEPTH;
+            const size_t next = start + 2 * DEPTH < k ? start + 2 * DEPTH : k;
+            support_operands strip = {.a_m = a_m, .a_k = a_k, .b_k = b_k, .b_n = 1, .c_m = c_m, .add = add || start > 0,
+                                      .ahead = b + (start + depth) * b_k, .end = b + next * b_k};
             size_t registers = (n + SUPPORT_LANES - 1) / SUPPORT_LANES, column = 0;
             for (size_t strips = (registers + 2) / 3, vectors; strips > 0; strips--, registers -= vectors) {
-                support_operands strip = {.a = a + row * a_m + start * a_k, .b = b + start * b_k + column, .c = c + row * c_m + column,
-                                          .a_m = a_m, .a_k = a_k, .b_k = b_k, .b_n = 1, .c_m = c_m, .add = add || start > 0};
+                strip.a = a + row * a_m + start * a_k, strip.b = b + start * b_k + column, strip.c = c + row * c_m + column;
                 vectors = (registers + strips - 1) / strips;
                 column += vectors * SUPPORT_LANES;
                 support_strip(rows, vectors, depth, column < n ? SUPPORT_LANES : n + SUPPORT_LANES - column, &strip);
