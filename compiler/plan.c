@@ -212,7 +212,7 @@ static bool has_loops(const Step *step, const Buffer *buffer) {
 static int64_t row_in_block(const Buffer *buffer, const Step *step) {
     int64_t size, extent;
     if (step->kind != STEP_BLOCK || !poly_constant(buffer->size, &size) || !poly_constant(step->block.extent, &extent)) return 0;
-    if (size % extent != 0 || extent <= step->block.rows) return 0;
+    if (size % extent != 0) return 0;
     for (int i = 0; i < step->block.body.count; i++)
         if (has_loops(step->block.body.items[i], buffer)) return 0;
     return size / extent;
