@@ -69,7 +69,7 @@ help:
 
 # The packages may be missing when make reads this file, so that what needs them runs in a second make.
 test demo: packages
-	@$(MAKE) --no-print-directory $(if $(filter test,$@),check,run-demo)
+	@$(MAKE) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell getconf _NPROCESSORS_ONLN || echo 2)) $(if $(filter test,$@),check,run-demo)
 
 packages:
 	@.ci/packages

@@ -56,6 +56,14 @@ static void unravel(const Grid *grid, int64_t position, int64_t *index) {
     }
 }
 
+/* The index of the next element in row-major order; after the last, of the first. */
+static void advance(const Grid *grid, int64_t *index) {
+    for (int i = grid->rank - 1; i >= 0; i--) {
+        if (++index[i] < grid->size[i]) return;
+        index[i] = 0;
+    }
+}
+
 /* The row-major position of the element at an index. */
 static int64_t ravel(const Grid *grid, const int64_t *index) {
     int64_t position = 0;
@@ -243,11 +251,10 @@ static void run_elementwise(const Run *run, const Node *node, double *out) {
 /* Walks over the input; `out` has its axes but for those of attr.axes. */
 static void reduce(const Run *run, const Node *node, double first, double (*join)(double, double), double *out) {
     Grid from = grid_of(run, &node->in[0]->shape), to = grid_of(run, &node->shape);
-    int64_t index[MAX_RANK], kept[MAX_RANK];
+    int64_t index[MAX_RANK] = {0}, kept[MAX_RANK];
     for (int64_t i = 0, size = count_of(run, node); i < size; i++)
         out[i] = first;
-    for (int64_t i = 0, size = count_of(run, node->in[0]); i < size; i++) {
-        unravel(&from, i, index);
+    for (int64_t i = 0, size = count_of(run, node->in[0]); i < size; i++, advance(&from, index)) {
         drop_axes(index, from.rank, node->attr.axes, kept);
         double *at = &out[ravel(&to, kept)];
         *at = join(*at, operand(run, node, 0)[i]);
@@ -293,9 +300,8 @@ static void run_reshape(const Run *run, const Node *node, double *out) {
 static void move(const Run *run, const Node *node, double *out,
                  bool (*source)(const Run *run, const Node *node, const int64_t *to, int64_t *from)) {
     Grid to = grid_of(run, &node->shape), from = grid_of(run, &node->in[0]->shape);
-    int64_t index[MAX_RANK], origin[MAX_RANK];
-    for (int64_t i = 0, size = count_of(run, node); i < size; i++) {
-        unravel(&to, i, index);
+    int64_t index[MAX_RANK] = {0}, origin[MAX_RANK];
+    for (int64_t i = 0, size = count_of(run, node); i < size; i++, advance(&to, index)) {
         out[i] = source(run, node, index, origin) ? operand(run, node, 0)[ravel(&from, origin)] : 0;
     }
 }

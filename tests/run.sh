@@ -15,11 +15,11 @@ logs=$B/tests/log
 limit=$(command -v timeout > /dev/null && echo "timeout ${PART_SECONDS:-900}")
 jobs=$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 
-# The parts, one a line: NAME COMMAND. The scripts come first, as they take the longest.
+# The parts, one a line: NAME COMMAND. Those that take the longest come first, so that none of them is left alone at the end.
 list_parts() {
-    for script in tests/*/run.sh; do
-        [ -x "$script" ] && folder=${script%/run.sh} && echo "${folder#tests/} $script"
-    done
+    for folder in tests/reference tests/models tests/emit tests/torch tests/threads tests/*; do
+        [ -x "$folder/run.sh" ] && echo "${folder#tests/} $folder/run.sh"
+    done | awk '!listed[$1]++'
     [ -x tests/golden.sh ] && echo "golden tests/golden.sh"
     for source in tests/*/test_*.c; do
         [ -e "$source" ] || continue

@@ -6,7 +6,7 @@
 #
 # Python and PyTorch are optional: what needs them is skipped where they are missing, with a note.
 B=${B:-build}
-CC=${CC:-cc}
+. tests/options.sh
 gdlc=$B/gdlc
 [ $# -gt 0 ] || set -- models/*.gdl tests/emit/*.gdl
 folder=$(mktemp -d) || exit 1
@@ -28,7 +28,7 @@ has_python() {
 
 # library NAME: NAME.so of NAME.c.
 library() {
-    $CC -std=c11 -O1 -shared -fPIC -I"$B/include" $(pkg-config --cflags openblas) -o "$folder/$1.so" "$folder/$1.c" \
+    $CACHED_CC -std=c11 $EMITTED -shared -I"$B/include" $(pkg-config --cflags openblas) -o "$folder/$1.so" "$folder/$1.c" \
         $(pkg-config --libs openblas) -lm
 }
 

@@ -80,8 +80,9 @@ needs() {
 }
 
 compilers=$CC
+same_compiler() { [ "$(command -v "$1" | xargs readlink -f)" = "$(command -v "$2" | xargs readlink -f)" ]; }
 for compiler in gcc clang; do
-    [ "$compiler" != "$CC" ] && command -v $compiler > "$scratch/log" && compilers="$compilers $compiler"
+    command -v $compiler > "$scratch/log" && ! same_compiler "$CC" $compiler && compilers="$compilers $compiler"
 done
 blas=$(pkg-config --libs openblas)
 export OPENBLAS_NUM_THREADS=1

@@ -1,6 +1,7 @@
 #!/bin/sh
 # The example programs and the demo, run as a user would run them; and the README's example.
 B=${B:-build}
+. tests/options.sh
 temporary=$(mktemp -d) || exit 1
 trap 'rm -rf "$temporary"' EXIT
 passed=0 failed=0
@@ -46,7 +47,7 @@ check "and the message says why" grep -q 'Not a directory' "$temporary/errors"
 
 codings=$temporary/conv_vae.safetensors
 train_codings() {
-    CFLAGS="-O1 $CFLAGS" "$B/gdlc" models/conv_vae.gdl -o "$temporary/conv_vae" &&
+    CC=$CACHED_CC CFLAGS="$EMITTED $CFLAGS" "$B/gdlc" models/conv_vae.gdl -o "$temporary/conv_vae" &&
         "$temporary/conv_vae" train --data "$temporary/a/$images" --limit 128 --epochs 1 --save "$codings" 2> "$temporary/errors"
 }
 arithmetic() { "$B/examples/arithmetic" "$@" 2> "$temporary/errors"; }

@@ -3,6 +3,7 @@
 # finite values of the right shape. Then what the code for frozen nets may not compute, and principal components.
 # On MNIST where ../shared/data has it, else on drawn garments.
 cd "$(dirname "$0")/../.." || exit 1
+. tests/options.sh
 B=${B:-build}
 case $B in /*) ;; *) B=$PWD/$B ;; esac
 gdlc=$B/gdlc arrays=$B/tests/models/test_arrays models=$PWD/models
@@ -112,9 +113,8 @@ if [ ! -e "$images" ]; then
 fi
 "$arrays" cloud cloud.npy 20000
 
-# Fewer optimizations than gdlc asks for by itself: these trainings are shorter than their compilation.
-CFLAGS='-O1 -march=native -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror'
-export CFLAGS
+CC=$CACHED_CC CFLAGS=$EMITTED
+export B CC CFLAGS
 builds() { "$gdlc" "$models/$1.gdl" -o "$1" > said_by_gdlc 2>&1 && same "" "$(cat said_by_gdlc)"; }
 
 # ports "x: [28, 28], label: class[10]": NAME:TYPE of each, without spaces, one on a line.
@@ -202,13 +202,13 @@ sparse_l1 2000 falls loss
 sparse_kl 2000 falls loss
 vae 2000 falls loss
 beta_vae 2000 falls loss
-conv 1000 falls loss
-conv_vae 1000 falls loss
-vqvae 1000 falls loss
+conv 400 falls loss
+conv_vae 400 falls loss
+vqvae 300 falls loss
 rbm 2000 falls reconstruction_error
-recurrent 1000 falls loss
-recurrent_denoising 600 falls loss
-recurrent_variational 1000 falls loss
+recurrent 500 falls loss
+recurrent_denoising 300 falls loss
+recurrent_variational 500 falls loss
 classifier 2000 falls loss
 gan 2000 nearer
 gan_batchnorm 2000 nearer
@@ -217,9 +217,9 @@ gan_minibatch 2000 nearer
 wgan 3000 nearer
 wgan_gp 2000 nearer
 cgan 8000 nearer
-dcgan 600 nearer
-cgan_conv 600 nearer
-wgan_gp_conv 1000 falls criticise.loss
+dcgan 320 nearer
+cgan_conv 320 nearer
+wgan_gp_conv 500 falls criticise.loss
 END
 
 # A model without activations finds the plane of the principal components.

@@ -4,6 +4,7 @@
 #     tests/reference/run.sh [MODULES]     random modules, of ten graphs each; 6 without a number
 B=${B:-build}
 CC=${CC:-cc}
+. tests/options.sh
 modules=${1:-6}
 programs=$B/tests/reference
 folder=$(mktemp -d) || exit 1
@@ -23,7 +24,7 @@ count() {
 
 # library NAME: makes NAME.so of all NAME*.c in the folder.
 library() {
-    $CC -std=c11 -O1 -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror $CFLAGS_EMITTED -shared -fPIC -I"$B/include" \
+    $CACHED_CC -std=c11 $EMITTED $CFLAGS_EMITTED -shared -I"$B/include" \
         $(pkg-config --cflags openblas) -o "$folder/$1.so" "$folder/$1"*.c $(pkg-config --libs openblas) -lm
 }
 

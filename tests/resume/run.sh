@@ -2,6 +2,7 @@
 # Adversarial training that kill -9 ends again and again, at moments that are new in every run, and that --resume goes on with: the last
 # checkpoint must have the bytes of a run that was left alone. averaged.gdl holds all kinds of state; gan_replay is a model as it ships.
 cd "$(dirname "$0")/../.." || exit 1
+. tests/options.sh
 B=${B:-build}
 case $B in /*) ;; *) B=$PWD/$B ;; esac
 top=$PWD
@@ -28,8 +29,9 @@ check() {
 # gdlc hears CFLAGS; where `make sanitize` did not set it, a trainer needs the sanitizers that this libgdl.a was built with.
 if nm "$B/libgdl.a" 2>/dev/null | grep -q __asan_init; then
     : "${CFLAGS:=-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined}"
-    export CFLAGS
 fi
+[ -n "$CFLAGS" ] || CC=$CACHED_CC CFLAGS=$EMITTED
+export B CC CFLAGS
 
 # delay MILLISECONDS: waits for a random part of them. The generator is Park and Miller's.
 delay() {

@@ -6,6 +6,7 @@
 [ $# -gt 0 ] || set -- pca tied vae gan_batchnorm gan_replay conv vqvae wgan_gp recurrent
 B=${B:-build}
 CC=${CC:-cc}
+. tests/options.sh
 program=$B/tests/threads/test_threads
 folder=$(mktemp -d) || exit 1
 trap 'rm -rf "$folder"' EXIT
@@ -28,7 +29,7 @@ library() {
     model=$1 name=$2 flags=$3
     shift 3
     "$B/gdlc" "$model" "$@" -o "$folder/$name.c" &&
-        $CC -std=c11 $flags -pthread -shared -fPIC -I"$B/include" $(pkg-config --cflags openblas) -o "$folder/$name.so" "$folder/$name.c" \
+        $CACHED_CC -std=c11 $flags -pthread -shared -I"$B/include" $(pkg-config --cflags openblas) -o "$folder/$name.so" "$folder/$name.c" \
             $(pkg-config --libs openblas) -lm
 }
 
@@ -36,7 +37,7 @@ library() {
 steps() { case $1 in stacked | tied | vae | gan) echo 3 ;; *) echo 1 ;; esac; }
 
 for name; do
-    library "models/$name.gdl" "$name" "-O1 -march=native" > "$folder/log" 2>&1 && "$program" "$folder/$name.so" "$name" "$(steps "$name")" > "$folder/log" 2>&1
+    library "models/$name.gdl" "$name" "$EMITTED" > "$folder/log" 2>&1 && "$program" "$folder/$name.so" "$name" "$(steps "$name")" > "$folder/log" 2>&1
     count "$name"
 done
 for name in stacked vae; do

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Emitted models against results that PyTorch computed; see the scripts truth*.py, which are not needed here.
 B=${B:-build}
-CC=${CC:-cc}
+. tests/options.sh
 folder=$(mktemp -d) || exit 1
 trap 'rm -rf "$folder"' EXIT
 passed=0
@@ -11,7 +11,7 @@ failed=0
 while read -r name truth options; do
     # shellcheck disable=SC2086 # one word for each option
     "$B/gdlc" $options "tests/torch/$name.gdl" -o "$folder/$name.c" > "$folder/log" 2>&1 &&
-        $CC -std=c11 -O2 $CFLAGS_EMITTED -shared -fPIC -I"$B/include" $(pkg-config --cflags openblas) -o "$folder/$name.so" "$folder/$name.c" \
+        $CACHED_CC -std=c11 -O1 $CFLAGS_EMITTED -shared -I"$B/include" $(pkg-config --cflags openblas) -o "$folder/$name.so" "$folder/$name.c" \
             $(pkg-config --libs openblas) -lm >> "$folder/log" 2>&1 &&
         "$B/tests/torch/test_torch" "tests/torch/$truth.safetensors" "$folder/$name.so" "$name" > "$folder/log" 2>&1
     sed '$d' "$folder/log" | head -n 40

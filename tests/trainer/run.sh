@@ -2,6 +2,7 @@
 # Trainers that gdlc builds, run as a user runs them: trained, killed, resumed, interrupted, asked for pictures. (What the command line
 # accepts and refuses is tested in tests/runtime, without the compiler.) Data are drawn; MNIST is used too where ../shared/data has it.
 cd "$(dirname "$0")/../.." || exit 1
+. tests/options.sh
 B=${B:-build}
 case $B in /*) ;; *) B=$PWD/$B ;; esac
 mnist=$PWD/../shared/data/mnist/train-images-idx3-ubyte.gz
@@ -108,6 +109,8 @@ check "garments are drawn" "$B/examples/garments" data --count 3000
 data=data/train-images-idx3-ubyte.gz labels=data/train-labels-idx1-ubyte.gz
 check "gdlc builds a trainer" "$B/gdlc" "$models/vae.gdl" -o vae
 [ -x vae ] && [ -e "$data" ] || finish
+[ -n "$CFLAGS" ] || CC=$CACHED_CC CFLAGS=$EMITTED # the first one is as users have it
+export B CC CFLAGS
 
 check "--help" ./vae train --help
 check "summary counts 269,504 parameters" sh -c './vae summary | grep -q "269504 trainable parameters"'
