@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { OUTPUTS = 64, EXAMPLES = 256 };
+enum { OUTPUTS = 64, EXAMPLES = 256, FIRST_STEPS = 100 };
 static const double LEAST_SPREAD = 0.1; /* of the data's */
 static const double LEAST_LOSS = 1e-3;
 
@@ -114,6 +114,9 @@ static double spread_of_like(const Collapse *collapse, const gdl_port *output) {
 
 static uint64_t epochs_done(const gdl_run *run) { return run->model->clock(run->instance)->epoch; }
 
+/* What a net makes before it has learnt anything may hardly differ, and means nothing. */
+static bool has_just_begun(const gdl_run *run) { return run->model->clock(run->instance)->step < FIRST_STEPS; }
+
 static void warn_of_spread(const Collapse *collapse, const gdl_function *function, double spread, double like) {
     fprintf(collapse->to,
             "warning: stage %s, epoch %" PRIu64 ": what %s makes hardly differs: the standard deviation over %d outputs, in the mean over "
@@ -189,7 +192,7 @@ int collapse_watch(Collapse *collapse, gdl_event event, gdl_error *error) {
         return 0;
     }
     check_losses(collapse);
-    for (size_t f = 0; f < collapse->run->model->functions; f++)
+    for (size_t f = 0; f < collapse->run->model->functions && !has_just_begun(collapse->run); f++)
         if (check_function(collapse, f, error))
             return GDL_FAILED;
     return 0;

@@ -224,7 +224,7 @@ typedef struct Rivalry { gdl_array images; gdl_data data; gdl_sample all; Rival 
 
 static void rivalry_open(Rivalry *r, size_t stage) {
     const gdl_array *arrays[] = {&r->images};
-    *r = (Rivalry){.rival = {.spread = 1}};
+    *r = (Rivalry){.rival = {.clock = {.step = 100}, .spread = 1}};
     cr_assert(zero(int, gdl_array_read(&r->images, "images.idx", NULL)));
     cr_assert(zero(int, gdl_data_bind(&r->data, rival_image, 1, arrays, NULL)));
     cr_assert(zero(int, gdl_sample_range(&r->all, &r->data, 0, r->data.count, NULL)));
@@ -252,6 +252,17 @@ Test(watching, outputs_that_hardly_differ_are_warned_of_once) {
     expect_warning(&r.collapse, &r.run, 1, 1, "stage gan, epoch 3: what generate makes hardly differs: the standard deviation over 64 outputs, in the mean over their values, is 0.03,");
     cr_expect(eq(u64, r.rival.clock.draw, before.draw));
     expect_warning(&r.collapse, &r.run, 1, 1, NULL);
+    rivalry_close(&r);
+}
+
+Test(watching, outputs_are_looked_at_from_the_hundredth_iteration_on) {
+    Rivalry r;
+    rivalry_open(&r, 0);
+    r.rival.spread = 0;
+    r.rival.clock.step = 99;
+    expect_warning(&r.collapse, &r.run, 1, 1, NULL);
+    r.rival.clock.step = 100;
+    expect_warning(&r.collapse, &r.run, 1, 1, "epoch 2: what generate makes hardly differs");
     rivalry_close(&r);
 }
 
