@@ -4,7 +4,8 @@
  * capacity chosen when a model is created; within its region a buffer has a fixed place. Programs never run at the same time
  * and keep nothing between calls, so they share the regions.
  *
- * Buffers are placed from the largest to the smallest, each in the smallest gap between those that live at the same time.
+ * Buffers are placed one after the other, each in the smallest gap between those that live at the same time: from the largest to the
+ * smallest, or in another order where that takes less memory.
  * An elementwise result takes the place of an operand that nobody needs afterwards. */
 #include "gdlc.h"
 
@@ -19,6 +20,8 @@ typedef struct Block { Buffer *buffer; int degree; int64_t size, offset; int fir
 typedef LIST(Block) BlockList;
 
 typedef struct Planner { Arena *arena; const Module *module; Program *program; BlockList blocks; } Planner;
+
+static int64_t largest(int64_t a, int64_t b) { return a > b ? a : b; }
 
 static int64_t round_up(int64_t size) { return (size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT; }
 
@@ -247,11 +250,31 @@ static void shrink_blocks(Planner *planner, bool threads) {
 
 /* ── the order of placing ─────────────────────────────────────────────────────────────────── */
 
-static int compare_blocks(const void *left, const void *right) {
+static int compare(int64_t a, int64_t b) { return (a > b) - (a < b); }
+
+static int compare_starts(const void *left, const void *right) {
     const Block *a = left, *b = right;
-    if (a->size != b->size) return a->size < b->size ? 1 : -1;
-    if (a->first != b->first) return a->first < b->first ? -1 : 1;
-    return (a->buffer ? a->buffer->index : -1) - (b->buffer ? b->buffer->index : -1);
+    const int order = compare(a->first, b->first);
+    return order ? order : compare(a->buffer ? a->buffer->index : -1, b->buffer ? b->buffer->index : -1);
+}
+
+static int compare_sizes(const void *left, const void *right) {
+    const Block *a = left, *b = right;
+    const int order = compare(b->size, a->size);
+    return order ? order : compare_starts(left, right);
+}
+
+static int compare_lives(const void *left, const void *right) {
+    const Block *a = left, *b = right;
+    const int order = compare(b->last - b->first, a->last - a->first);
+    return order ? order : compare_sizes(left, right);
+}
+
+/* What a block takes over its life. */
+static int compare_areas(const void *left, const void *right) {
+    const Block *a = left, *b = right;
+    const int order = compare(b->size * (b->last - b->first + 1), a->size * (a->last - a->first + 1));
+    return order ? order : compare_sizes(left, right);
 }
 
 static bool meet(const Block *a, const Block *b) {
@@ -286,6 +309,33 @@ static void place(Planner *planner, int index, const Block **scratch) {
         if (scratch[i]->offset + scratch[i]->size > end) end = scratch[i]->offset + scratch[i]->size;
     }
     if (best == INT64_MAX) block->offset = end;
+}
+
+/* Places all blocks in an order; returns what that takes with the batch that the model is made for, in floats. */
+static int64_t place_all(Planner *planner, int (*order)(const void *, const void *), const Block **scratch) {
+    const int64_t batch = planner->module->symbols.items[SYMBOL_BATCH].high;
+    int64_t end[MAX_DEGREE + 1] = {0}, floats = 0;
+    if (planner->blocks.count > 0) qsort(planner->blocks.items, (size_t)planner->blocks.count, sizeof(Block), order);
+    for (int i = 0; i < planner->blocks.count; i++) {
+        const Block *block = &planner->blocks.items[i];
+        place(planner, i, scratch);
+        end[block->degree] = largest(end[block->degree], block->offset + block->size);
+    }
+    for (int d = MAX_DEGREE; d >= 0; d--) floats = floats * batch + end[d];
+    return floats;
+}
+
+/* The first of the orders that takes the least. */
+static void place_blocks(Planner *planner) {
+    static int (*const orders[])(const void *, const void *) = {compare_sizes, compare_areas, compare_lives, compare_starts};
+    const Block **scratch = arena_alloc(planner->arena, (size_t)planner->blocks.count * sizeof *scratch);
+    int64_t least = INT64_MAX;
+    int best = 0;
+    for (int i = 0; i < (int)(sizeof orders / sizeof *orders); i++) {
+        const int64_t floats = place_all(planner, orders[i], scratch);
+        if (floats < least) least = floats, best = i;
+    }
+    place_all(planner, orders[best], scratch);
 }
 
 static void keep_places(Planner *planner) {
@@ -324,8 +374,6 @@ bool buffers_overlap(const Module *module, const Buffer *a, const Buffer *b) {
 
 /* ── the whole ────────────────────────────────────────────────────────────────────────────── */
 
-static int64_t largest(int64_t a, int64_t b) { return a > b ? a : b; }
-
 /* How much the blocks fill, and how much must be live at one time at least. */
 static void grow_regions(const Planner *planner, Plan *plan) {
     const int steps = planner->program->part[0].count + planner->program->part[1].count;
@@ -359,10 +407,7 @@ Plan *plan(Context *context, const Module *module, const Options *options, const
         take_over(&planner);
         add_blocks(&planner);
         shrink_blocks(&planner, options->threads == THREADS_POSIX);
-        if (planner.blocks.count > 0)
-            qsort(planner.blocks.items, (size_t)planner.blocks.count, sizeof(Block), compare_blocks);
-        const Block **scratch = arena_alloc(context->arena, (size_t)planner.blocks.count * sizeof *scratch);
-        for (int k = 0; k < planner.blocks.count; k++) place(&planner, k, scratch);
+        place_blocks(&planner);
         keep_places(&planner);
         grow_regions(&planner, plan);
     }
