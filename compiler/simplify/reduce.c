@@ -281,6 +281,30 @@ static Node *dot_of_permute(Simplifier *s, Node *a, Node *b, const DotAxes *axes
     return simple_permute(s, simple_dot(s, first ? x->in[0] : a, first ? b : x->in[0], &inner), order);
 }
 
+/* One operand of a product without sums, as a factor of each element of the result, along whose axes in `other` it repeats. */
+static Node *factor_of(Simplifier *s, const Operand *operand, const DotAxes *axes, const Shape *result, uint32_t other) {
+    Node *x = operand->node;
+    const uint32_t batch = mask_of(operand->batch, axes->batch);
+    const Shape shape = shape_without(result, other); /* without the contracted axes, of one element each */
+    uint8_t order[MAX_RANK] = { 0 };
+    int rank = 0;
+    for (int i = 0; i < axes->batch; i++) order[rank++] = operand->batch[i];
+    for (int i = 0; i < x->shape.rank; i++)
+        if (!(batch >> i & 1)) order[rank++] = (uint8_t)i;
+    return simple_expand(s, simple_reshape(s, simple_permute(s, x, order), &shape), result, other);
+}
+
+/* A product whose sums have one term each, as behind a layer of one unit, is elementwise. Before differentiation it stays what it
+ * is: the gradients of a product are products. */
+static Node *dot_of_one_term(Simplifier *s, const Operand *a, const Operand *b, const DotAxes *axes) {
+    const uint32_t summed = mask_of(a->contract, axes->contract);
+    if (!s->final || single_axes(&a->node->shape, summed) != summed) return NULL;
+    const Shape result = graph_dot(s->graph, a->node, b->node, axes)->shape;
+    const int free_b = a->node->shape.rank - axes->contract; /* where b's free axes begin */
+    const uint32_t of_b = ((1u << result.rank) - 1) & ~((1u << free_b) - 1), of_a = ((1u << free_b) - 1) & ~((1u << axes->batch) - 1);
+    return simple_binary(s, OP_MUL, factor_of(s, a, axes, &result, of_b), factor_of(s, b, axes, &result, of_a));
+}
+
 Node *simple_dot(Simplifier *s, Node *a, Node *b, const DotAxes *axes) {
     DotAxes simple = *axes;
     Operand left = { a, simple.a_batch, simple.a_contract }, right = { b, simple.b_batch, simple.b_contract };
@@ -291,6 +315,8 @@ Node *simple_dot(Simplifier *s, Node *a, Node *b, const DotAxes *axes) {
         Node *product = graph_dot(s->graph, a, b, &simple);
         return fill_like(s, 0, product);
     }
+    Node *product = dot_of_one_term(s, &left, &right, &simple);
+    if (product) return product;
     Node *repeated = dot_of_expand(s, a, b, &simple, true);
     if (!repeated) repeated = dot_of_expand(s, a, b, &simple, false);
     if (!repeated) repeated = dot_of_permute(s, a, b, &simple, true);

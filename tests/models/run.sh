@@ -90,11 +90,11 @@ contractions() {
     same "$3" "$("$gdlc" "$models/$1.gdl" --emit graph | awk -v entry="$2(" '/^[a-z]/ { on = index($0, entry) > 0 } on && $3 == "dot" { n++ } END { print n + 0 }')"
 }
 
-# A dense layer takes one contraction forward, one for its weights' gradient, one for its input's. Beside each: layers of the frozen net,
-# then of the one that learns (whose first layer needs no gradient of its input).
-check "no backward pass through gan's generator in discriminate" contractions gan "phase discriminate" $((3 + 3 + 3 + 2))
-check "no gradient of the weights of gan's discriminator in generate" contractions gan "phase generate" $((3 + 3 + 3 + 3 + 2))
-check "no backward pass through wgan's generator" contractions wgan "phase criticise" $((3 + 2 * (3 + 3 + 2)))
+# A dense layer takes one contraction forward, one for its weights' gradient, one for its input's, which is elementwise where it has one
+# unit. Beside each: layers of the frozen net, then of the one that learns (whose first layer needs no gradient of its input).
+check "no backward pass through gan's generator in discriminate" contractions gan "phase discriminate" $((3 + 3 + 3 + 1))
+check "no gradient of the weights of gan's discriminator in generate" contractions gan "phase generate" $((3 + 3 + 2 + 3 + 2))
+check "no backward pass through wgan's generator" contractions wgan "phase criticise" $((3 + 2 * (3 + 3 + 1)))
 check "no gradients of the first encoder in the second stage of greedy" contractions greedy "phase second" $((1 + 2 + 2 + 1))
 check "no backward pass through pretrained's encoder in head_only" contractions pretrained "phase head_only" $((2 + 1 + 1))
 
