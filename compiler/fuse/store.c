@@ -9,8 +9,9 @@
 
 #include <string.h>
 
-/* What computing a value again may cost, in additions, instead of storing and loading it. */
-enum { CHEAP = 4 };
+/* What computing a value again may cost, in additions, instead of storing and loading it; and of one that would be computed again for
+ * each element of an axis that it does not have. */
+enum { CHEAP = 4, CHEAP_REPEATED = 1 };
 
 static int cost_of_op(const Node *node) {
     switch (node->op) {
@@ -321,7 +322,7 @@ static void store_costly(Fuse *fuse) {
         if (!fuse->live[i] || fuse->stored[i] || node->op == OP_SCAN || node->op == OP_SLOT) continue;
         cost[i] = cost_of_op(node);
         for (int k = 0; k < node->arity; k++) cost[i] += cost[node->in[k]->id];
-        if (is_movement(node) || cost[i] <= CHEAP || (uses[i] < 2 && !repeated[i])) continue;
+        if (is_movement(node) || cost[i] <= (repeated[i] ? CHEAP_REPEATED : CHEAP) || (uses[i] < 2 && !repeated[i])) continue;
         store(fuse, node);
         cost[i] = 0;
     }
