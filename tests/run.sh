@@ -57,7 +57,8 @@ if [ "${1:-}" = --part ]; then
     exit 0
 fi
 
-rm -rf "$logs" && mkdir -p "$logs" || exit 1
+rm -rf "$logs" && mkdir -p "$logs" "$B/tests/objects" || exit 1
+find "$B/tests/objects" -type f -mtime +2 -exec rm -f {} + # of cached.sh: not used for days
 parts=$(list_parts)
 for wanted in "$@"; do
     echo "$parts" | grep -q "^$wanted " || { echo "no test is named $wanted; there are:" $(echo "$parts" | cut -d' ' -f1) >&2; exit 2; }
