@@ -91,6 +91,9 @@ void emit_task_function(Emit *emit, Text *to, const char *program, const char *n
     declare_parts(emit, &parts, task, lines);
     const char *body = arena_printf(emit->arena, "%s%s\n%s", pointers, parts.length ? parts.bytes : "", lines);
     const Parameters all = convert_parameters(emit, parameters, body);
+    if (task->chunks > 1)
+        text_add(to, "/* Phase %d: %s turns in %" PRId64 " chunks. */\n", task->phase, poly_text(emit, task->share.turns), task->chunks);
+    else text_add(to, "/* Phase %d: a single chunk. */\n", task->phase);
     text_add(to, "static void %s(const void *arguments, %s claim) {\n", name, piece(emit, "claim"));
     if (all.constants.length) text_add(to, "    const struct %s *const call = arguments;\n%s", program, all.constants.bytes);
     else text_add(to, "    (void)arguments;\n");
