@@ -5,7 +5,7 @@
  * A tile of the result stays in registers while the product runs along k. The lanes of a register are either neighbouring columns
  * of the result or neighbouring rows: how the operands lie decides which, so that nothing large is ever rearranged. Each
  * element is the sum of its terms in their order, in blocks of a fixed depth, however rows and columns are cut: a product in parts
- * gives the same bits as the whole. */
+ * gives the same bits as the whole. A sum of no terms is 0. */
 #include "vector.c"
 
 /*** operands
@@ -95,7 +95,7 @@ static void support_product(size_t m, size_t n, size_t k, const float *a, size_t
                             float *c, size_t c_m, int add) {
     enum { DEPTH = 128, ROWS = 256 };
     for (size_t row = 0; row < m; row += ROWS)
-        for (size_t start = 0; start < k; start += DEPTH) {
+        for (size_t start = 0; start == 0 || start < k; start += DEPTH) {
             const size_t rows = m - row < ROWS ? m - row : ROWS, depth = k - start < DEPTH ? k - start : DEPTH;
             const size_t next = start + 2 * DEPTH < k ? start + 2 * DEPTH : k;
             support_operands strip = {.a_m = a_m, .a_k = a_k, .b_k = b_k, .b_n = 1, .c_m = c_m, .add = add || start > 0,
@@ -174,7 +174,7 @@ static void support_product_turned(size_t m, size_t n, size_t k, const float *a,
     enum { DEPTH = 256 };
     float panel[DEPTH * SUPPORT_LANES];
     support_operands tile = {.a = panel, .a_m = 1, .a_k = SUPPORT_LANES, .b_k = b_k, .b_n = b_n, .c_m = c_m};
-    for (size_t start = 0; start < k; start += DEPTH)
+    for (size_t start = 0; start == 0 || start < k; start += DEPTH)
         for (size_t row = 0; row < m; row += SUPPORT_LANES) {
             const size_t depth = k - start < DEPTH ? k - start : DEPTH;
             const size_t rows = m - row < SUPPORT_LANES ? m - row : SUPPORT_LANES;
