@@ -43,12 +43,17 @@ support_expanded support_vector support_floor(support_vector x) {
 }
 
 /*** round: bits abs select vector_spread
- * To the nearest whole number, halves to the even one: as the addition of 2^23 rounds, beyond which all numbers are whole. */
+ * To the nearest whole number, halves to the even one: as the addition of 2^23 rounds, beyond which all numbers are whole. (AVX-512
+ * has an instruction; where gcc does not optimise, its name is a macro that warnings are given of.) */
 support_expanded support_vector support_round(support_vector x) {
+#if defined __AVX512F__ && defined __OPTIMIZE__
+    return (support_vector)_mm512_roundscale_ps((__m512)x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+#else
     const support_vector limit = support_vector_spread(8388608.0f), size = support_abs(x);
     const support_words sign = support_to_bits(x) & 0x80000000u;
     const support_vector whole = support_from_bits(support_to_bits((size + limit) - limit) | sign);
     return support_select(support_less(size, limit), whole, x);
+#endif
 }
 
 /*** pow: expanded vector_load vector_store */
@@ -58,19 +63,6 @@ support_expanded support_vector support_pow(support_vector x, support_vector y) 
     support_vector_store(exponent, y);
     for (ptrdiff_t i = 0; i < SUPPORT_LANES; i++) base[i] = powf(base[i], exponent[i]);
     return support_vector_load(base);
-}
-
-/*** quotient: expanded vector
- * a / b for b in 1..2^126: with AVX-512 by Newton's iteration, which takes a third of the time of the instruction. */
-support_expanded support_vector support_quotient(support_vector a, support_vector b) {
-#if defined __AVX512F__
-    const support_vector guess = (support_vector)_mm512_rcp14_ps((__m512)b);
-    const support_vector reciprocal = guess + guess * (1.0f - b * guess);
-    const support_vector q = a * reciprocal;
-    return (support_vector)_mm512_fmadd_ps(_mm512_fnmadd_ps((__m512)b, (__m512)q, (__m512)a), (__m512)reciprocal, (__m512)q);
-#else
-    return a / b;
-#endif
 }
 
 /*** exp: bits min max vector_spread
@@ -132,15 +124,19 @@ support_expanded support_vector support_log1p(support_vector x) {
     return support_log_near(support_select(large, 0.5f * x - 0.5f, x), support_indicator(large));
 }
 
-/*** sqrt: bits select vector_spread
+/*** sqrt: bits max select vector_spread
  * Newton's iteration on 1 / sqrt(x), in less time than the instruction takes on many machines. */
 support_expanded support_vector support_sqrt(support_vector x) {
     const support_mask tiny = support_less(x, support_vector_spread(1.17549435e-38f));
-    const support_vector one = support_vector_spread(1.0f), a = support_select(tiny, x * 16777216.0f, x);
+    const support_vector one = support_vector_spread(1.0f), a = support_select(tiny, x * 16777216.0f, x), half = 0.5f * a;
+#if defined __AVX512F__
+    support_vector y = (support_vector)_mm512_rsqrt14_ps((__m512)support_max(a, support_vector_spread(1.17549435e-38f)));
+#else
     support_vector y = support_from_bits(0x5F375A86u - (support_to_bits(a) >> 1));
-    y = y * (1.5f - 0.5f * a * y * y);
-    y = y * (1.5f - 0.5f * a * y * y);
-    y = y * (1.5f - 0.5f * a * y * y);
+    y = y * (1.5f - half * y * y);
+    y = y * (1.5f - half * y * y);
+#endif
+    y = y * (1.5f - half * y * y);
     const support_vector s = a * y;
     const support_vector root = (s + 0.5f * y * (a - s * s)) * support_select(tiny, support_vector_spread(2.44140625e-4f), one);
     const support_mask negative = support_less(x, support_vector_spread(0.0f));
@@ -148,12 +144,11 @@ support_expanded support_vector support_sqrt(support_vector x) {
     return support_select(infinite, x, support_select(negative, support_vector_spread(NAN), root));
 }
 
-/*** tanh: exp quotient abs select min vector_spread
- * A polynomial near 0, where 1 - 2 / (exp(2x) + 1) would cancel; far from there the result is 1. */
+/*** tanh: exp abs select vector_spread
+ * A polynomial near 0, where 1 - 2 / (exp(2x) + 1) would cancel. */
 support_expanded support_vector support_tanh(support_vector x) {
     const support_vector a = support_abs(x), z = x * x, zero = support_vector_spread(0.0f);
-    const support_vector bounded = support_min(support_vector_spread(10.0f), a);
-    const support_vector large = 1.0f - support_quotient(support_vector_spread(2.0f), support_exp(2.0f * bounded) + 1.0f);
+    const support_vector large = 1.0f - 2.0f / (support_exp(2.0f * a) + 1.0f);
     support_vector p = z * -5.70498872745e-3f + 2.06390887954e-2f;
     p = p * z - 5.37397155531e-2f;
     p = p * z + 1.33314422036e-1f;
@@ -162,10 +157,10 @@ support_expanded support_vector support_tanh(support_vector x) {
     return support_select(support_less(a, support_vector_spread(0.625f)), x + x * z * p, result);
 }
 
-/*** sigmoid: exp quotient abs select vector_spread */
+/*** sigmoid: exp abs select vector_spread */
 support_expanded support_vector support_sigmoid(support_vector x) {
     const support_vector e = support_exp(-support_abs(x)), one = support_vector_spread(1.0f);
-    return support_quotient(support_select(support_less(x, support_vector_spread(0.0f)), e, one), 1.0f + e);
+    return support_select(support_less(x, support_vector_spread(0.0f)), e, one) / (1.0f + e);
 }
 
 /*** softplus: exp log1p abs max vector_spread */
