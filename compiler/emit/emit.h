@@ -80,6 +80,7 @@ const char *buffer_text(const Kernel *kernel, const Buffer *buffer);
 const char *index_text(Kernel *kernel, const Index *index);
 const char *place_text(Kernel *kernel, const Buffer *buffer, const Index *index); /* the index in what the buffer has room for */
 const char *scalar_text(Kernel *kernel, const Scalar *scalar);
+const char *addend_text(Kernel *kernel, const Scalar *scalar);      /* the same, where it is added to something */
 const Known *known_value(const Kernel *kernel, const Scalar *scalar); /* NULL where no variable holds it */
 const char *known_name(const Kernel *kernel, const Scalar *scalar); /* likewise */
 const char *number_text(Arena *arena, double value);

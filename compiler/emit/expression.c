@@ -298,3 +298,5 @@ static const char *text_at(Kernel *kernel, const Scalar *s, int needed) {
 }
 
 const char *scalar_text(Kernel *kernel, const Scalar *scalar) { return text_at(kernel, scalar, TERNARY); }
+
+const char *addend_text(Kernel *kernel, const Scalar *scalar) { return text_at(kernel, scalar, SUM); }

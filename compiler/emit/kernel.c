@@ -9,6 +9,8 @@
  * the order of a sum does not depend on where it is cut. */
 #include "emit.h"
 
+#include "../fuse/fuse.h"
+
 #include <stdarg.h>
 #include <string.h>
 
@@ -348,6 +350,20 @@ static void emit_argmax(Kernel *kernel, const Statement *statement, const char *
     line(kernel, "%s = %s > %s ? %s : %s;", accumulator->total, value, accumulator->total, value, accumulator->total);
 }
 
+/* Whether the value reads a buffer from its end on, in a loop from that depth on. */
+static bool reads_backwards(Kernel *kernel, const Scalar *scalar, int depth) {
+    if (scalar->kind == SCALAR_OP)
+        for (int i = 0; i < scalar->op.arity; i++)
+            if (reads_backwards(kernel, scalar->op.in[i], depth)) return true;
+    if (scalar->kind == SCALAR_GUARD)
+        return reads_backwards(kernel, scalar->guard.yes, depth) || reads_backwards(kernel, scalar->guard.no, depth);
+    for (; scalar->kind == SCALAR_LOAD && depth <= scalar->depth; depth++) {
+        const Poly *factor = index_factor(kernel->emit->arena, scalar->load.at, depth);
+        if (factor->count > 0 && factor->term[0].factor < 0) return true;
+    }
+    return false;
+}
+
 /* Which turns have the largest values so far, lane by lane. */
 static void place_lanes(Kernel *kernel, const Accumulator *accumulator, const char *value) {
     const char *turn = count_lanes_text(kernel, arena_printf(kernel->emit->arena, "(float)%s", loop_name(kernel->lanes->loop.depth)));
@@ -381,6 +397,8 @@ static void emit_statement(Kernel *kernel, Statement *statement) {
         const char *value = scalar_text(kernel, statement->value);
         if (statement->kind == STATEMENT_ARGMAX) emit_argmax(kernel, statement, value);
         else accumulate(kernel, statement, accumulator ? accumulator->total : at_text(kernel, statement), value);
+        if (accumulator && statement->kind == STATEMENT_SUM && reads_backwards(kernel, statement->value, statement_register(statement)))
+            line(kernel, "%s(%s);", piece(kernel->emit, "in_order"), accumulator->total);
     }
 }
 

@@ -149,8 +149,7 @@ bool in_lanes(const Kernel *kernel, const Scalar *scalar) {
 }
 
 const char *lanes_text(Kernel *kernel, const Scalar *scalar) {
-    const char *text = scalar_text(kernel, scalar);
-    return in_lanes(kernel, scalar) ? text : spread_text(kernel, text);
+    return in_lanes(kernel, scalar) ? addend_text(kernel, scalar) : spread_text(kernel, scalar_text(kernel, scalar));
 }
 
 const char *spread_text(Kernel *kernel, const char *text) {

@@ -240,3 +240,12 @@ support_expanded support_vector support_cos(support_vector x) {
 static inline size_t support_row(float index, size_t rows) {
     return index > 0.0f ? (index < (float)rows ? (size_t)index : rows - 1) : 0;
 }
+
+/*** in_order
+ * gcc (12, at least) makes vector code of a sum whose terms are read backwards, and of which it then takes wrong ones. This keeps it
+ * from seeing that it is a sum. */
+#if defined __GNUC__ && !defined __clang__
+#define support_in_order(sum) __asm__("" : "+m"(sum))
+#else
+#define support_in_order(sum) (void)(sum)
+#endif

@@ -56,7 +56,7 @@ for option in --threads=posix --threads=none --blas=none; do compare tests/refer
 
 # Vectors of each width that this machine has; without a flag they are as narrow as any machine's.
 batch=
-for width in -mavx2 -march=native; do
+for width in -mavx2 "-march=native -O3"; do
     if $CC -march=native -dM -E - < /dev/null 2> /dev/null | grep -q __AVX2__; then
         CFLAGS_EMITTED="$CFLAGS_EMITTED $width" compare tests/reference/vectors.gdl
     fi
