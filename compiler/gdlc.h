@@ -834,9 +834,8 @@ Traffic unfused_traffic(Arena *arena, const StepList *steps);
 
 void step_accesses(Arena *arena, const Step *step, AccessList *list);
 void statement_accesses(Arena *arena, const Statement *statement, AccessList *list);
-/* ── fuse/rows.c: steps by the rows that they can be cut into ─────────────────────────────── */
 
-/* The same with loop 0 for rows, as in Blocked, into which the turns of the step and of those inside it can be cut. */
+/* The accesses of a step with loop 0 for rows, as in Blocked, into which the turns of the step and of those inside it can be cut. */
 void row_accesses(Arena *arena, const Step *step, const Poly *rows, AccessList *list);
 /* The rows along which a whole loop over time can be cut, for no turn of it needs another row; NULL where there are none. */
 const Poly *scan_rows(Arena *arena, const Step *scan);

@@ -202,10 +202,24 @@ static int64_t chunks_of(const Divider *divider, const Share *share) {
     return (int64_t)fmin(chunks, TASK_CHUNKS);
 }
 
-static Task *task_for(const Divider *divider, TaskList *tasks, const Touched *touched) {
-    for (int i = 0; i < tasks->count; i++)
-        if (tasks->items[i]->phase == touched->phase && same_turns(&tasks->items[i]->share, &touched->share)) return tasks->items[i];
-    Task *task = NEW(divider->arena, Task);
+/* The task of the phase with the same turns; NULL where none of its `count` tasks has them. */
+static Task *find_task(const TaskList *tasks, const Touched *touched, int *count) {
+    *count = 0;
+    for (int i = 0; i < tasks->count; i++) {
+        if (tasks->items[i]->phase != touched->phase) continue;
+        if (same_turns(&tasks->items[i]->share, &touched->share)) return tasks->items[i];
+        ++*count;
+    }
+    return NULL;
+}
+
+/* Each task needs a chunk: behind a phase that has as many as there can be, the step goes to a later one. */
+static Task *task_for(const Divider *divider, TaskList *tasks, Touched *touched) {
+    int count;
+    Task *task = find_task(tasks, touched, &count);
+    for (; !task && count == MOST_CHUNKS; task = find_task(tasks, touched, &count)) touched->phase++;
+    if (task) return task;
+    task = NEW(divider->arena, Task);
     *task = (Task){.phase = touched->phase, .chunks = chunks_of(divider, &touched->share), .share = touched->share};
     LIST_PUSH(divider->arena, tasks, task);
     for (int i = tasks->count - 1; i > 0 && tasks->items[i - 1]->phase > task->phase; i--) {
@@ -249,7 +263,7 @@ static TaskList place_steps(const Divider *divider, const StepList *steps) {
 
 static bool is_shared(const TaskList *tasks) {
     for (int i = 0; i < tasks->count; i++)
-        if (tasks->items[i]->chunks > 1) return true;
+        if (tasks->items[i]->share.turns) return true;
     return false;
 }
 

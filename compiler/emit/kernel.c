@@ -237,7 +237,7 @@ static void open_total(Kernel *kernel, const Statement *statement) {
                            : name_in_loops(kernel, statement->buffer->name, depth);
     Accumulator accumulator = {.statement = statement, .total = name};
     const char *from = first_value(statement);
-    if (statement->buffer->pieces > 0) from = at_text(kernel, statement);
+    if (depth < 0 && statement->buffer->pieces > 0) from = at_text(kernel, statement);
     else if (depth < 0 && kernel->ranged)
         from = arena_printf(kernel->emit->arena, "begin == 0 ? %s : %s", from, at_text(kernel, statement));
     if (kernel->lanes) line(kernel, "support_vector %s = %s;", name, spread_text(kernel, from));

@@ -28,7 +28,7 @@ bool c_reserved(const char *name) {
         "clock",    "report",   "tick",     "first",    "count",     "code",    "size",      "batch",      "seed",
         "memory",   "turn",     "part",     "model",    "input",     "output",  "needed",    "geometry",   "limit",
         "begin",    "end",      "row",      "rows",     "claim",     "arguments", "piece",   "pieces",   "lanes",
-        "call",
+        "call",     "tasks",
         "i8",       "i9",       "i10",      "i11",      "i12",       "i13",     "i14",       "i15"};
     return among(name, words, sizeof words / sizeof *words);
 }

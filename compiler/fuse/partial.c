@@ -98,7 +98,7 @@ static bool reads_pieces(const Step *step) {
     return false;
 }
 
-/* Before it all threads wait for each other: what is made of sums goes behind steps that have nothing to do with it. */
+/* What is made of sums belongs to a later phase than they: it goes behind the steps that have nothing to do with it. */
 static void sink_numbers(StepList *steps) {
     for (int i = steps->count - 1; i >= 0; i--) {
         Step *step = steps->items[i];

@@ -53,6 +53,7 @@ for name in stacked vae conv gan_replay averaged wgan_gp; do
 done
 batch=300 # so many that rows come in several blocks
 for option in --threads=posix --threads=none --blas=none; do compare tests/reference/blocks.gdl $option; done
+compare tests/reference/shares.gdl --threads=posix
 
 # Vectors of each width that this machine has; without a flag they are as narrow as any machine's.
 batch=

@@ -58,6 +58,7 @@ static void check_chunks(const Program *program, const TaskList *tasks) {
 Test(threads, tasks_keep_the_order) {
     glob_t models;
     cr_assert_eq(glob("models/*.gdl", 0, NULL, &models), 0);
+    cr_assert_eq(glob("tests/reference/*.gdl", GLOB_APPEND, NULL, &models), 0);
     for (size_t m = 0; m < models.gl_pathc; m++) {
         Divided divided;
         divide(&divided, models.gl_pathv[m]);
