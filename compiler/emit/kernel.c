@@ -1,7 +1,7 @@
 /* A loop nest as a C function.
  *
  * Each value is computed in the outermost loop in which all that it depends on is known, and kept in a variable where more
- * than one expression needs it. The innermost loop takes as many turns at once as a vector has lanes, where lanes.c says that it can.
+ * than one expression needs it. The innermost loop of which lanes.c says that it can takes as many turns at once as a vector has lanes.
  * A sum or maximum along inner loops is kept in a register, with a lane for each of those turns; along outer loops it is accumulated
  * in memory.
  *

@@ -17,7 +17,7 @@ static bool whole_vectors(const Kernel *kernel, const Atom *atom, const Step *lo
     int64_t by;
     if (atom->kind != ATOM_DIV && atom->kind != ATOM_MOD) return false;
     const Index *of = atom->index;
-    return !(kernel->ranged && loop->loop.depth == 0) && of->count == 1 && of->constant->count == 0 && poly_is(of->term[0].factor, 1) &&
+    return !(kernel->ranged && loop == kernel->step) && of->count == 1 && of->constant->count == 0 && poly_is(of->term[0].factor, 1) &&
            of->term[0].atom->kind == ATOM_LOOP && of->term[0].atom->depth == loop->loop.depth && poly_constant(atom->by, &by) && by % MOST_LANES == 0;
 }
 

@@ -125,7 +125,8 @@ support_expanded support_vector support_log1p(support_vector x) {
 }
 
 /*** sqrt: bits max select vector_spread
- * Newton's iteration on 1 / sqrt(x), in less time than the instruction takes on many machines. */
+ * Newton's iteration on 1 / sqrt(x), from the machine's estimate or one by the bits; in less time than the instruction takes on many
+ * machines. */
 support_expanded support_vector support_sqrt(support_vector x) {
     const support_mask tiny = support_less(x, support_vector_spread(1.17549435e-38f));
     const support_vector one = support_vector_spread(1.0f), a = support_select(tiny, x * 16777216.0f, x), half = 0.5f * a;
