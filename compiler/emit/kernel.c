@@ -5,8 +5,8 @@
  * A sum or maximum along inner loops is kept in a register, with a lane for each of those turns; along outer loops it is accumulated
  * in memory.
  *
- * A kernel that does only some turns of its outermost loop at a call goes on with the sums that earlier calls have left in memory:
- * the order of a sum does not depend on where it is cut. */
+ * A kernel that does only some turns of its outermost loop at a call goes on with the sums that earlier calls have left in memory.
+ * Where a sum is cut does not depend on who computes it, so that neither does its order. */
 #include "emit.h"
 
 #include "../fuse/fuse.h"
