@@ -350,17 +350,13 @@ static void emit_argmax(Kernel *kernel, const Statement *statement, const char *
     line(kernel, "%s = %s > %s ? %s : %s;", accumulator->total, value, accumulator->total, value, accumulator->total);
 }
 
-/* Whether the value reads a buffer from its end on, in a loop from that depth on. */
-static bool reads_backwards(Kernel *kernel, const Scalar *scalar, int depth) {
-    if (scalar->kind == SCALAR_OP)
-        for (int i = 0; i < scalar->op.arity; i++)
-            if (reads_backwards(kernel, scalar->op.in[i], depth)) return true;
-    if (scalar->kind == SCALAR_GUARD)
-        return reads_backwards(kernel, scalar->guard.yes, depth) || reads_backwards(kernel, scalar->guard.no, depth);
-    for (; scalar->kind == SCALAR_LOAD && depth <= scalar->depth; depth++) {
-        const Poly *factor = index_factor(kernel->emit->arena, scalar->load.at, depth);
-        if (factor->count > 0 && factor->term[0].factor < 0) return true;
-    }
+/* Whether something is read from its end on, in one of the loops that the statement reduces in a register. */
+static bool reads_backwards(const Kernel *kernel, const Statement *statement) {
+    for (int i = 0; i < kernel->accesses.count; i++)
+        for (int depth = statement_register(statement); kernel->accesses.items[i].at && depth < statement->depth; depth++) {
+            const Poly *factor = index_factor(kernel->emit->arena, kernel->accesses.items[i].at, depth);
+            if (factor->count > 0 && factor->term[0].factor < 0) return true;
+        }
     return false;
 }
 
@@ -397,7 +393,7 @@ static void emit_statement(Kernel *kernel, Statement *statement) {
         const char *value = scalar_text(kernel, statement->value);
         if (statement->kind == STATEMENT_ARGMAX) emit_argmax(kernel, statement, value);
         else accumulate(kernel, statement, accumulator ? accumulator->total : at_text(kernel, statement), value);
-        if (accumulator && statement->kind == STATEMENT_SUM && reads_backwards(kernel, statement->value, statement_register(statement)))
+        if (accumulator && statement->kind == STATEMENT_SUM && reads_backwards(kernel, statement))
             line(kernel, "%s(%s);", piece(kernel->emit, "in_order"), accumulator->total);
     }
 }
