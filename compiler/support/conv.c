@@ -103,7 +103,7 @@ support_expanded void support_conv_filters_tile(const support_geometry *g, ptrdi
         for (ptrdiff_t l = 0; l < runs; l++) {
             const float *a =
                 x + (r.place + k * g->row.tap_moves) * g->row.image + (c.place + l * g->column.tap_moves) * g->column.image;
-            for (ptrdiff_t e = 0; e < depth; e++, a += g->channel, b += width) {
+            for (size_t e = 0; e < (size_t)depth; e++, a += g->channel, b += width) { /* unsigned: GCC 12 warns of a signed e */
                 support_vector weight[2];
                 for (ptrdiff_t v = 0; v < vectors; v++) weight[v] = support_vector_load(b + v * SUPPORT_LANES);
                 for (ptrdiff_t i = 0; i < tile; i++)
