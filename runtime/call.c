@@ -39,7 +39,7 @@ int call_find_output(const Call *call, const char *option, const char *text, siz
             return 0;
     }
     gdl_names_text(names, sizeof names, function->output, sizeof *function->output, function->outputs);
-    return gdl_fail(error, "%s %s: %s; the outputs of %s are: %s", option, text,
+    return gdl_fail(error, "%s%s%s: %s; the outputs of %s are: %s", option, *text ? " " : "", text,
                     length ? "there is no such output" : "say of which output, by its name", function->name, names);
 }
 
@@ -90,16 +90,11 @@ int call_read(Call *call, const gdl_port *label, gdl_error *error) {
 /* ── Computing ── */
 
 static void *create_model(const CallOptions *options, size_t batch, gdl_error *error) {
-    void *instance = gdl_create(options->model, batch, options->seed);
-    if (!instance) {
-        gdl_fail(error, "no memory for %s with batches of %zu", options->model->name, batch ? batch : options->model->batch);
-        return NULL;
-    }
-    if (options->load && gdl_load(options->model, instance, options->load, error)) {
+    void *instance = create_instance(options->model, batch, options->seed, options->threads, error);
+    if (instance && options->load && gdl_load(options->model, instance, options->load, error)) {
         gdl_destroy(options->model, instance);
         return NULL;
     }
-    use_threads(options->model, instance, options->threads);
     return instance;
 }
 

@@ -166,12 +166,8 @@ static int create_model(Training *training, gdl_error *error) {
     size_t capacity = 1;
     for (size_t i = 0; i < training->plan.count; i++)
         capacity = training->plan.items[i].batch > capacity ? training->plan.items[i].batch : capacity;
-    training->instance = gdl_create(training->model, capacity, training->plan.seed);
-    if (!training->instance)
-        return gdl_fail(error, "no memory for %s with batches of %zu: %zu bytes", training->model->name, capacity,
-                        training->model->memory(capacity));
-    use_threads(training->model, training->instance, training->options->threads);
-    return take_matching(training, error);
+    training->instance = create_instance(training->model, capacity, training->plan.seed, training->options->threads, error);
+    return training->instance ? take_matching(training, error) : GDL_FAILED;
 }
 
 /* ── What is written on the way ── */
@@ -189,6 +185,17 @@ static int choose_files(Training *training, gdl_error *error) {
     if (!training->best)
         return gdl_fail(error, "no memory for the name of a file");
     snprintf(training->best, room, "%.*s.best%s", (int)stem, training->save, training->save + stem);
+    return 0;
+}
+
+/* What cannot be written is better known before the first epoch than after it. */
+static int check_files(const Training *training, gdl_error *error) {
+    const char *const path[] = {training->save, training->best, training->options->profile};
+    for (size_t i = 0; i < sizeof path / sizeof *path; i++)
+        if (path[i] && gdl_output_check(path[i], error))
+            return GDL_FAILED;
+    if (!training->save)
+        fprintf(stderr, "note: without --save FILE nothing is kept of what is trained\n");
     return 0;
 }
 
@@ -291,7 +298,7 @@ static int train_stage(Training *training, size_t i, gdl_error *error) {
 
 static int prepare(Training *training, gdl_error *error) {
     return plan_make(&training->plan, training->options, error) || choose_files(training, error) ||
-                   prepare_data(training, error) || create_model(training, error)
+                   prepare_data(training, error) || create_model(training, error) || check_files(training, error)
                ? GDL_FAILED
                : 0;
 }

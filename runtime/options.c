@@ -78,8 +78,20 @@ char *describe(int key, const char *text, const gdl_model *model, void (*print)(
 
 /* ── What they ask for ── */
 
-void use_threads(const gdl_model *model, void *instance, size_t wanted) {
+static void use_threads(const gdl_model *model, void *instance, size_t wanted) {
     const int used = wanted > 1 ? gdl_threads(model, instance, wanted) : 1;
     if (wanted > (size_t)used)
         fprintf(stderr, "note: %s computes with %d thread%s, not %zu\n", model->name, used, used == 1 ? "" : "s", wanted);
+}
+
+void *create_instance(const gdl_model *model, size_t batch, uint64_t seed, size_t threads, gdl_error *error) {
+    size_t capacity = batch ? batch : model->batch, size = model->memory(capacity);
+    void *instance = gdl_create(model, batch, seed);
+    if (instance)
+        use_threads(model, instance, threads);
+    else if (size)
+        gdl_fail(error, "no memory for %s with batches of %zu: %zu bytes; try a smaller --batch", model->name, capacity, size);
+    else
+        gdl_fail(error, "%s cannot be made for batches of %zu; try a smaller --batch", model->name, capacity);
+    return instance;
 }

@@ -3,6 +3,7 @@
 #include "trainer.h"
 
 #include <argp.h>
+#include <math.h>
 #include <stdlib.h>
 
 enum {
@@ -114,6 +115,8 @@ static error_t train_file_option(int key, char *text, struct argp_state *state) 
 static void train_check(const TrainOptions *options, struct argp_state *state) {
     if (options->valid.count && options->split > 0)
         argp_error(state, "--valid and --validation-split exclude each other");
+    if (options->split > 1 && options->split != floor(options->split))
+        argp_error(state, "--validation-split expects a part of the data below 1 or a whole number of examples, but found '%g'", options->split);
     if (options->profile && !options->model->profile)
         argp_error(state, "--profile-out: this model counts no times; compile %s with gdlc --profile", options->model->source);
     if (options->balanced && !options->limit)

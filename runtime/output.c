@@ -93,11 +93,32 @@ static void sync_folder(const char *path) {
     free(folder);
 }
 
+int gdl_output_check(const char *path, gdl_error *error) {
+    struct stat status;
+    gdl_output output;
+    bool felt = stat(path, &status) == 0 && !S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode); /* at a pipe's other end */
+    if (felt)
+        return 0;
+    if (gdl_output_open(&output, path, error))
+        return GDL_FAILED;
+    gdl_output_abandon(&output);
+    return 0;
+}
+
+/* Why writing failed, 0 if it did not. A stream remembers that it did, but not why; so it is tried once more. */
+static int failure_of(FILE *file) {
+    if (!ferror(file))
+        return 0;
+    clearerr(file);
+    errno = 0;
+    return (fputc('\0', file) == EOF || fflush(file)) && errno ? errno : EIO;
+}
+
 /* Everything written, down to the disk. Returns errno, or 0. */
 static int flush_and_close(gdl_output *output) {
-    int reason = ferror(output->file) ? EIO : 0;
+    int reason = failure_of(output->file);
     errno = 0;
-    if (fflush(output->file))
+    if (!reason && fflush(output->file))
         reason = errno;
     if (!reason && output->temporary && fsync(fileno(output->file)))
         reason = errno;

@@ -52,6 +52,8 @@ int gdl_output_open(gdl_output *output, const char *path, gdl_error *error);
 /* Syncs and renames. Fails where anything that was written did not reach the disk; path is then as it was before. */
 int gdl_output_commit(gdl_output *output, gdl_error *error);
 void gdl_output_abandon(gdl_output *output);
+/* Fails, as opening does, where no such file can be made. Leaves what is there as it is. */
+int gdl_output_check(const char *path, gdl_error *error);
 
 /* ── array.c ──────────────────────────────────────────────────────────────────────────────── */
 

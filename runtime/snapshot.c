@@ -70,6 +70,19 @@ static int gather_inputs(Snapshots *snapshots, gdl_error *error) {
     return 0;
 }
 
+/* "snapshot-gan-0005.png", "snapshot-0005.png" where one stage is trained. */
+static void name_picture(const Snapshots *snapshots, size_t epoch, char path[PATH_ROOM]) {
+    const char *stage = snapshots->stage;
+    snprintf(path, PATH_ROOM, "%s%s%s-%04zu.png", snapshots->options->prefix, stage ? "-" : "", stage ? stage : "", epoch);
+}
+
+/* What cannot be written is better known before the first epoch. */
+static int check_name(const Snapshots *snapshots, gdl_error *error) {
+    char path[PATH_ROOM];
+    name_picture(snapshots, snapshots->options->every, path);
+    return gdl_output_check(path, error);
+}
+
 int snapshots_open(Snapshots *snapshots, const SnapshotOptions *options, const gdl_run *run, const char *stage, Sources *sources,
                    gdl_error *error) {
     *snapshots = (Snapshots){.options = options, .stage = stage,
@@ -79,7 +92,7 @@ int snapshots_open(Snapshots *snapshots, const SnapshotOptions *options, const g
     int result = options->function ? take_function(snapshots, run->model, sources, error)
                                    : search_function(snapshots, run->model, sources, error);
     gdl_sizes_complete(run->model, snapshots->data.size, snapshots->size);
-    return result ? result : gather_inputs(snapshots, error);
+    return result || check_name(snapshots, error) ? GDL_FAILED : gather_inputs(snapshots, error);
 }
 
 void snapshots_close(Snapshots *snapshots) {
@@ -92,12 +105,6 @@ void snapshots_close(Snapshots *snapshots) {
 }
 
 /* ── One picture ── */
-
-/* "snapshot-gan-0005.png", "snapshot-0005.png" where one stage is trained. */
-static void name_picture(const Snapshots *snapshots, size_t epoch, char path[PATH_ROOM]) {
-    const char *stage = snapshots->stage;
-    snprintf(path, PATH_ROOM, "%s%s%s-%04zu.png", snapshots->options->prefix, stage ? "-" : "", stage ? stage : "", epoch);
-}
 
 int snapshots_add(Snapshots *snapshots, const gdl_run *run, gdl_error *error) {
     char path[PATH_ROOM];

@@ -4,23 +4,33 @@
 #include <stdlib.h>
 #include <string.h>
 
+static Source *find_named(const Sources *sources, const char *name, size_t length) {
+    for (Source *s = sources->items; s < sources->items + sources->count; s++)
+        if (s->length == length && strncmp(s->name, name, length) == 0)
+            return s;
+    return NULL;
+}
+
+static int read_source(const Sources *sources, Source *source, const char *argument, gdl_error *error) {
+    const char *path;
+    *source = (Source){.name = argument, .length = option_name(argument, &path)};
+    if (source->length && find_named(sources, argument, source->length))
+        return gdl_fail(error, "%s %s: a file for %.*s was given before; each input has one", sources->option, argument,
+                        (int)source->length, argument);
+    if (gdl_is_folder(path))
+        source->folder = path;
+    return source->folder ? 0 : gdl_array_read(&source->array, path, error);
+}
+
 int sources_read(Sources *sources, const char *option, const Texts *arguments, gdl_error *error) {
     *sources = (Sources){.option = option, .items = calloc(arguments->count + 1, sizeof *sources->items)};
     if (!sources->items)
         return gdl_fail(error, "no memory for the names of %zu files", arguments->count);
-    for (size_t i = 0; i < arguments->count; i++) {
-        const char *path;
-        Source *source = &sources->items[i];
-        source->name = arguments->items[i];
-        source->length = option_name(source->name, &path);
-        if (gdl_is_folder(path))
-            source->folder = path;
-        else if (gdl_array_read(&source->array, path, error)) {
+    for (; sources->count < arguments->count; sources->count++)
+        if (read_source(sources, &sources->items[sources->count], arguments->items[sources->count], error)) {
             sources_free(sources);
             return GDL_FAILED;
         }
-        sources->count++;
-    }
     return 0;
 }
 
@@ -33,11 +43,8 @@ void sources_free(Sources *sources) {
 
 /* The file for a port: the one of its name; where there is one port and one file, that file if it has no name. */
 static Source *find(const Sources *sources, const gdl_port *port, size_t inputs) {
-    for (Source *s = sources->items; s < sources->items + sources->count; s++)
-        if (s->length == strlen(port->name) && strncmp(s->name, port->name, s->length) == 0)
-            return s;
     bool clear = inputs == 1 && sources->count == 1 && sources->items[0].length == 0;
-    return clear ? &sources->items[0] : NULL;
+    return clear ? &sources->items[0] : find_named(sources, port->name, strlen(port->name));
 }
 
 static int find_all(Sources *sources, const char *whose, const gdl_port *port, size_t inputs, const gdl_array **array,

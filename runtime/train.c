@@ -84,13 +84,16 @@ double gdl_run_loss(const gdl_run *run) {
 
 /* ── One iteration ── */
 
+/* What a number that is not finite is called; a NaN's sign says nothing. */
+static const char *name_of(float value) { return isnan(value) ? "nan" : value > 0 ? "inf" : "-inf"; }
+
 static int check_losses(const Loop *loop, gdl_error *error) {
     for (size_t r = 0; r < loop->stage->reports; r++)
         if (loop->stage->report[r].loss && !isfinite(loop->report[r]))
             return gdl_fail(error,
-                            "stage %s: %s is %g in epoch %" PRIu64
+                            "stage %s: %s is %s in epoch %" PRIu64
                             ", iteration %zu of %zu; training stops here; try a smaller learning rate",
-                            loop->stage->name, loop->stage->report[r].name, (double)loop->report[r],
+                            loop->stage->name, loop->stage->report[r].name, name_of(loop->report[r]),
                             loop->clock->epoch + 1, loop->run->iteration, loop->run->iterations);
     return 0;
 }

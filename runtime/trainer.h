@@ -23,8 +23,9 @@ double parse_number(struct argp_state *state, const char *option, const char *te
 double parse_positive(struct argp_state *state, const char *option, const char *text);
 void parse_pair(struct argp_state *state, const char *option, const char *text, float *low, float *high); /* low < high */
 
-/* What --threads asks for; says so where it cannot be. 0: not given. */
-void use_threads(const gdl_model *model, void *instance, size_t wanted);
+/* A model for batches of this size (0: as it says), which computes with what --threads asks for (0: not given), and a note where that
+ * cannot be. NULL, with an error, where there is no room for it. */
+void *create_instance(const gdl_model *model, size_t batch, uint64_t seed, size_t threads, gdl_error *error);
 
 /* For argp's help filter: ends the help with what this model has. `text` is what argp would print in its place. */
 char *describe(int key, const char *text, const gdl_model *model, void (*print)(const gdl_model *model, FILE *to));

@@ -52,7 +52,7 @@ static bool has_labels(Port *const *ports, int count) {
 static void declare_threads(Emit *emit, Text *to) {
     add_comment(to, 0,
                 "Computes with `count` threads from now on, the caller's included: results are the same to the bit. Returns how many "
-                "there are: 1 for a smaller count, 64 for a larger one, fewer where the system starts no more, and 1 where nothing in "
+                "there are: 1 for a smaller count, 32 for a larger one, fewer where the system starts no more, and 1 where nothing in "
                 "this model is worth more. Before the memory of a model that is not freed is used for something else: count 1.");
     add_call(emit, to, "int ", "threads", arena_printf(emit->arena, "%s *m, int count", emit->name));
     text_add(to, "\n");

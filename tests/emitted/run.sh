@@ -103,6 +103,8 @@ threads='pthread_create pthread_join pthread_sigmask sigfillset fegetenv feseten
     pthread_cond_init pthread_cond_wait pthread_cond_broadcast pthread_cond_destroy'
 holds "stacked, standalone" $CC $warnings -O2 $(pkg-config --cflags openblas) -c "$scratch/stacked.c" -o "$scratch/stacked.o"
 holds "--standalone needs only BLAS and threads" needs stacked "$scratch/stacked.o" "$library cblas_sgemm cblas_sgemv $(echo $threads)"
+holds "the header says how many threads there can be" [ "$(number_before 'for a larger one' "$scratch/stacked.h")" = \
+    "$(sed -n 's/.*support_most_threads = \([0-9]*\).*/\1/p' "$scratch/stacked.c")" ]
 if grep -n 'gdl\.h\|gdl_' "$scratch/alone/small.c" "$scratch/alone/small.h"; then failed=$((failed + 1)); else passed=$((passed + 1)); fi
 
 # The same input gives the same bytes, wherever it is compiled.

@@ -69,6 +69,22 @@ check "a bad number of iterations is refused" fails signals "$temporary/signals.
 readme_model() { awk '/^```$/ { if (inside) exit; inside = 1; next } inside' README.md; }
 check "the model that README.md shows is models/vae.gdl" is "$(readme_model | cksum)" "$(cksum < models/vae.gdl)"
 
+# The lines of C that README.md shows, in a main that has what they use, compiled as README.md says.
+readme_lines() { awk '/^```$/ { inside = 0 } inside; /^```c$/ { inside = 1 }' README.md; }
+readme_program() {
+    echo '#include <stdio.h>'
+    readme_lines | grep '^#'
+    echo 'int main(void) { static float images[640][784], mean[10], log_var[10]; const size_t count = 640;'
+    readme_lines | grep -v '^#'
+    echo '}'
+}
+readme_command() { sed -n "s|^    \(cc .*\)|\1|p" README.md | sed "s|^cc|${CC:-cc} $CFLAGS|; s|build/|$(cd "$B" && pwd)/|"; }
+host() {
+    readme_program > "$temporary/program.c" && "$B/gdlc" models/vae.gdl -o "$temporary/vae.c" &&
+        (command=$(readme_command) && cd "$temporary" && sh -c "$command") && "$temporary/program"
+}
+check "the C program of README.md compiles as it says, and trains" is "$(host | grep -c '^loss 0')" 5
+
 demo() { DEMO=$temporary/demo COUNT=1200 examples/demo.sh 1 > "$temporary/demo.log" 2>&1 || { cat "$temporary/demo.log"; false; }; }
 check "the demo runs" demo
 for picture in garments reconstructions generated interpolation; do

@@ -166,9 +166,9 @@ Test(checkpoint, matching_tensors_of_another_file) {
 
 /* ── Disks ── */
 
-/* No file may grow beyond 300 bytes: as good as a full disk. */
-static void fill_disk(void) {
-    const struct rlimit limit = {300, 300};
+/* No file may grow beyond this: as good as a full disk. */
+static void fill_disk(size_t bytes) {
+    const struct rlimit limit = {bytes, bytes};
     signal(SIGXFSZ, SIG_IGN);
     cr_assert_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
 }
@@ -177,9 +177,9 @@ Test(checkpoint, full_disk_keeps_the_old_file) {
     void *instance = gdl_create(fake_describe(), 0, 1);
     gdl_error error = {""};
     write_file("a.safetensors", "old", 3);
-    fill_disk();
+    fill_disk(300);
     cr_assert_eq(gdl_save(fake_describe(), instance, NULL, "a.safetensors", &error), GDL_FAILED);
-    cr_expect_not_null(strstr(error.text, "a.safetensors could not be written"), "%s", error.text);
+    cr_expect_not_null(strstr(error.text, "a.safetensors could not be written: File too large"), "%s", error.text);
     cr_expect_not_null(strstr(error.text, "unchanged"), "%s", error.text);
     size_t size;
     char *bytes = read_file("a.safetensors", &size);
@@ -187,6 +187,19 @@ Test(checkpoint, full_disk_keeps_the_old_file) {
     free(bytes);
     cr_expect_eq(system("test $(ls | wc -l) -eq 1"), 0, "the temporary file should be gone");
     gdl_destroy(fake_describe(), instance);
+}
+
+/* Also where the disk is full before the end, and the stream has nothing left to flush then. */
+Test(checkpoint, full_disk_is_called_so) {
+    enum { HEADER = 128, BUFFER = 4096, COUNT = (6 * BUFFER - HEADER) / sizeof(float) };
+    const size_t shape[] = {COUNT};
+    static float values[COUNT];
+    gdl_error error = {""};
+    for (size_t bytes = BUFFER / 2; bytes < 6 * BUFFER; bytes += BUFFER) {
+        fill_disk(6 * BUFFER - bytes);
+        cr_assert_eq(gdl_npy_write("a.npy", 1, shape, values, &error), GDL_FAILED);
+        cr_expect_not_null(strstr(error.text, "a.npy could not be written: File too large"), "%zu: %s", bytes, error.text);
+    }
 }
 
 Test(checkpoint, devices_are_not_replaced) {

@@ -55,6 +55,7 @@ Test(trainer, options_that_cannot_be) {
     expect_error("train --seed 99999999999999999999999", 64, "--seed");
     expect_error("train --lr-scale 0", 64, "above 0");
     expect_error("train --validation-split nan", 64, "above 0");
+    expect_error("train --validation-split 1.5", 64, "--validation-split expects a part of the data below 1 or a whole number of examples, but found '1.5'");
     expect_error("train --valid x=a --validation-split 0.1", 64, "exclude");
     expect_error("train --balanced", 64, "--limit");
     expect_error("train --keep-best", 64, "--save");
@@ -102,6 +103,7 @@ Test(trainer, data_that_do_not_fit) {
     expect_error("train autoencoder --data y=images.idx", 1, "--data x=FILE");
     expect_error("train autoencoder --data x=images.idx --data y=labels.idx", 1, "--data y=labels.idx is for no input here; the inputs are: x");
     expect_error("train autoencoder --data x=labels.idx", 1, "expects examples of shape [4, 4]");
+    expect_error("train autoencoder --data x=images.idx --data x=labels.idx", 1, "--data x=labels.idx: a file for x was given before");
     expect_error("train autoencoder --data absent.idx", 1, "absent.idx cannot be opened: No such file");
     expect_error("train autoencoder --data images.idx --validation-split 60", 1, "leaves nothing of 60 examples");
     expect_error("train pretrain --data images.idx", 1, "no stage pretrain; its stages are: autoencoder, classifier");
@@ -135,6 +137,8 @@ Test(trainer, stops_at_a_loss_that_is_not_finite) {
     free(after);
 }
 
+static void expect_no_epoch(void) { cr_expect_neq(system("grep -q 'epoch ' err"), 0, "nothing was to be trained"); }
+
 Test(trainer, full_disk) {
     expect_success("train autoencoder --data images.idx --save a.safetensors --history a.csv --epochs 1");
     const struct rlimit limit = {500, 500};
@@ -149,6 +153,21 @@ Test(trainer, full_disk) {
     cr_expect_arr_eq(before, after, size);
     free(before);
     free(after);
+}
+
+/* Before the first epoch, which may take an hour. */
+Test(trainer, what_cannot_be_written_is_said_first) {
+    expect_error("train autoencoder --data images.idx --save nowhere/a.safetensors", 1, "nowhere/a.safetensors cannot be written: No such file");
+    expect_no_epoch();
+    cr_assert_eq(mkdir("a.best", 0777), 0);
+    expect_error("train autoencoder --data images.idx --keep-best --save a", 1, "a.best cannot be written: Is a directory");
+    expect_no_epoch();
+    cr_expect_not(exists("a"));
+    expect_error("train autoencoder --data images.idx --snapshot-every 9 --snapshot-to nowhere/s", 1, "nowhere/s-0009.png cannot be written");
+    expect_no_epoch();
+    expect_success("train autoencoder --data images.idx --save /dev/null --epochs 1");
+    expect_success("train autoencoder --data images.idx --epochs 1");
+    expect_text("err", "note: without --save FILE nothing is kept");
 }
 
 Test(trainer, balanced_where_there_are_labels) {

@@ -87,7 +87,7 @@ Test(watching, inspect_refuses) {
     expect_error("inspect encode --data images.idx --top 3", 64, "--top K and --out FILE belong together");
     expect_error("inspect encode --data images.idx --between 2,1", 64, "--between expects two numbers, the lower first");
     expect_error("inspect encode --data images.idx --threshold high", 64, "--threshold expects a number, but found 'high'");
-    expect_error("inspect both --data images.idx", 1, "say of which output");
+    expect_error("inspect both --data images.idx", 1, "error: --output: say of which output");
     expect_error("inspect encode --data images.idx --output sound", 1, "no such output; the outputs of encode are: code");
     expect_error("inspect encode --data images.idx --top 61 --out a.png", 1, "--top 61 asks for more than the 60 examples");
     expect_error("inspect generate --top 1 --out a.png", 1, "no input of generate is one");
