@@ -53,7 +53,7 @@ typedef struct Arena Arena;
 
 Arena *arena_create(void);
 void arena_destroy(Arena *arena);
-void *arena_alloc(Arena *arena, size_t size); /* zeroed, aligned to 16; never NULL: out of memory ends the process with a message */
+void *arena_alloc(Arena *arena, size_t size); /* zeroed, aligned to 8; never NULL: out of memory ends the process with a message */
 char *arena_copy(Arena *arena, const char *text, size_t length);         /* zero-terminated */
 char *arena_printf(Arena *arena, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void *arena_grow(Arena *arena, void *items, int count, int *capacity, size_t size); /* for LIST_PUSH */
@@ -735,7 +735,8 @@ typedef struct Conv {
 Buffer *conv_result(const Conv *conv);            /* what is written */
 bool conv_packs(const Conv *conv);                /* it only packs a kernel */
 
-typedef struct Draw { Buffer *buffer; const Node *node; } Draw; /* fills a buffer with random numbers */
+/* Fills a buffer with random numbers: so many, each a function of its position; NULL: it is drawn in one piece. */
+typedef struct Draw { Buffer *buffer; const Poly *turns; const Node *node; } Draw;
 
 /* One use of a buffer in a step. */
 typedef struct Access { Buffer *buffer; const Index *at; /* NULL: all of it */ bool writes; } Access;
@@ -774,7 +775,8 @@ struct Step {
     Share share;
     union {
         struct { int depth; const Poly *extent; StepList body; } loop;
-        struct { int depth; const Poly *turns; bool reverse; StepList body; const Node *node; } scan; /* over time: turn after turn */
+        /* Over time: turn after turn. The rows are those of scan_rows, which threads.c asks for. */
+        struct { int depth; const Poly *turns, *rows; bool reverse; StepList body; const Node *node; } scan;
         Statement *statement;
         Gemm gemm;
         Conv conv;
@@ -784,6 +786,7 @@ struct Step {
 };
 
 const StepList *step_body(const Step *step);      /* the steps inside it; none of most kinds */
+bool step_has(const Step *step, StepKind kind);    /* it, or one inside it */
 const Poly *step_turns(const Step *step);         /* of its outermost loop, as in Blocked; NULL where it has none */
 
 /* One entry point as steps in order. With --parts a phase has two parts that can be called apart, all others only the first. */
@@ -853,7 +856,8 @@ bool statement_in_register(const Statement *statement); /* and complete once the
 
 /* ── plan.c: every buffer gets a place in one arena ───────────────────────────────────────── */
 
-enum { MAX_DEGREE = 3 };  /* of a size in the batch */
+enum { MAX_DEGREE = 3,    /* of a size in the batch */
+       MOST_LOCAL = 1 << 14 }; /* floats of an array on a thread's stack */
 
 /* In floats. The arena of a model with capacity n has a region of region[d] * n^d floats for each degree. */
 typedef struct Plan {

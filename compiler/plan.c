@@ -13,7 +13,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-enum { ALIGNMENT = 16 /* floats: a cache line */, MOST_LOCAL = 1 << 14 /* floats of an array on a thread's stack */ };
+enum { ALIGNMENT = 16 /* floats: a cache line */ };
 
 /* A place in a region: of one buffer and those that take it over, or of the gradients of a phase (buffer is NULL). */
 typedef struct Block { Buffer *buffer; int degree; int64_t size, offset; int first, last; } Block;
@@ -206,19 +206,23 @@ static void add_blocks(Planner *planner) {
 
 /* ── rows of a block ──────────────────────────────────────────────────────────────────────── */
 
-static bool has_loops(const Step *step, const Buffer *buffer) {
+/* A product with loops of its own, or a convolution, finds its rows by where they lie in the whole buffer. */
+static bool needs_whole(const Step *step, const Buffer *buffer) {
     const Gemm *g = &step->gemm;
-    return step->kind == STEP_GEMM && g->loops > 0 && (g->a == buffer || g->b == buffer || g->c == buffer);
+    bool writes = false;
+    return step->kind == STEP_GEMM ? g->loops > 0 && (g->a == buffer || g->b == buffer || g->c == buffer)
+                                   : step->kind == STEP_CONV && touches(step, buffer, &writes);
 }
 
 /* Elements of a row of a buffer that one step alone, which is cut into blocks, works with row by row; 0 where it is none. */
-static int64_t row_in_block(const Buffer *buffer, const Step *step) {
-    int64_t size, extent;
-    if (step->kind != STEP_BLOCK || !poly_constant(buffer->size, &size) || !poly_constant(step->block.extent, &extent)) return 0;
-    if (size % extent != 0) return 0;
+static int64_t row_in_block(Planner *planner, const Buffer *buffer, const Step *step) {
+    int64_t row;
+    if (step->kind != STEP_BLOCK) return 0;
+    const Poly *elements = poly_divide(planner->arena, buffer->size, step->block.extent);
+    if (!elements || !poly_constant(elements, &row)) return 0;
     for (int i = 0; i < step->block.body.count; i++)
-        if (has_loops(step->block.body.items[i], buffer)) return 0;
-    return size / extent;
+        if (needs_whole(step->block.body.items[i], buffer)) return 0;
+    return row;
 }
 
 static void keep_rows(Planner *planner, Buffer *buffer, int64_t rows, int64_t row, bool local) {
@@ -226,6 +230,25 @@ static void keep_rows(Planner *planner, Buffer *buffer, int64_t rows, int64_t ro
     buffer->local = local;
     buffer->shape = (Shape){.rank = 2, .dim = {dim_const(rows), dim_const(row)}};
     buffer->size = poly_const(planner->arena, rows * row);
+    buffer->degree = 0;
+}
+
+/* The buffers that share a place. */
+static bool is_in(const Block *block, Buffer *buffer) {
+    return buffer->kind == BUFFER_TEMPORARY && buffer->used && block->buffer && root_of(buffer) == block->buffer;
+}
+
+/* Elements of a row of a place; 0 where it must hold all rows. */
+static int64_t row_of_place(Planner *planner, const Block *block) {
+    int64_t row = 0;
+    if (block->first != block->last) return 0;
+    for (int i = 0; i < planner->program->buffers.count; i++) {
+        Buffer *buffer = planner->program->buffers.items[i];
+        if (!is_in(block, buffer)) continue;
+        row = row_in_block(planner, buffer, step_at(planner->program, block->first));
+        if (row == 0) return 0;
+    }
+    return row;
 }
 
 /* What lives in a single step needs room for the rows of a block only: the next block finds its own in the same place. Threads
@@ -233,17 +256,13 @@ static void keep_rows(Planner *planner, Buffer *buffer, int64_t rows, int64_t ro
 static void shrink_blocks(Planner *planner, bool threads) {
     int kept = 0;
     for (int i = 0; i < planner->blocks.count; i++) {
-        Block *block = &planner->blocks.items[i];
-        const Step *step = block->buffer && block->first == block->last ? step_at(planner->program, block->first) : NULL;
-        const int64_t row = step ? row_in_block(block->buffer, step) : 0, size = row > 0 ? step->block.rows * row : 0;
-        const bool local = row > 0 && threads && size <= MOST_LOCAL;
-        for (int k = 0; row > 0 && (local || !threads) && k < planner->program->buffers.count; k++) {
-            Buffer *buffer = planner->program->buffers.items[k];
-            if (buffer->kind == BUFFER_TEMPORARY && buffer->used && root_of(buffer) == block->buffer)
-                keep_rows(planner, buffer, step->block.rows, row, local);
-        }
-        if (row > 0 && !threads) block->size = round_up(size);
-        if (!local) planner->blocks.items[kept++] = *block;
+        Block block = planner->blocks.items[i];
+        const int64_t row = row_of_place(planner, &block), rows = row > 0 ? step_at(planner->program, block.first)->block.rows : 0;
+        const bool small = rows * row <= MOST_LOCAL, shrinks = row > 0 && (small || (!threads && block.degree == 0));
+        for (int k = 0; shrinks && k < planner->program->buffers.count; k++)
+            if (is_in(&block, planner->program->buffers.items[k])) keep_rows(planner, planner->program->buffers.items[k], rows, row, threads);
+        if (shrinks) block.size = round_up(rows * row), block.degree = 0;
+        if (!shrinks || !threads) planner->blocks.items[kept++] = block;
     }
     planner->blocks.count = kept;
 }
@@ -356,20 +375,18 @@ const Buffer *storage(const Buffer *buffer) {
     return buffer;
 }
 
-/* Gradients lie one behind the other, without room between them. */
-static int64_t room(const Module *module, const Buffer *buffer, int *degree) {
-    int64_t units, exact;
-    measure(module, buffer->size, degree, &units);
-    return buffer->kind == BUFFER_GRADIENT && poly_constant(buffer->size, &exact) ? exact : units;
+/* Where a buffer ends. Gradients lie one behind the other, without room between them. */
+static int64_t end_of(const Module *module, const Buffer *buffer) {
+    int degree;
+    int64_t units;
+    if (buffer->kind != BUFFER_GRADIENT || !poly_constant(buffer->size, &units)) measure(module, buffer->size, &degree, &units);
+    return buffer->offset + units;
 }
 
 bool buffers_overlap(const Module *module, const Buffer *a, const Buffer *b) {
-    int degree[2];
     if (storage(a) == storage(b)) return true;
-    if (a->local || b->local) return false;
-    const bool planned = a->kind >= BUFFER_GRADIENT && b->kind >= BUFFER_GRADIENT;
-    const int64_t units[2] = {room(module, a, &degree[0]), room(module, b, &degree[1])};
-    return planned && degree[0] == degree[1] && a->offset < b->offset + units[1] && b->offset < a->offset + units[0];
+    if (a->local || b->local || a->kind < BUFFER_GRADIENT || b->kind < BUFFER_GRADIENT || a->degree != b->degree) return false;
+    return a->offset <= b->offset ? b->offset < end_of(module, a) : a->offset < end_of(module, b);
 }
 
 /* ── the whole ────────────────────────────────────────────────────────────────────────────── */

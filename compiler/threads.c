@@ -45,8 +45,8 @@ static double work_along(Arena *arena, const Module *module, const StepList *ste
     double work = 0;
     for (int i = 0; i < steps->count; i++) {
         const Step *step = steps->items[i];
-        const Poly *rows = step->kind == STEP_SCAN ? scan_rows(arena, step) : step_turns(step);
-        if (products && (step->kind == STEP_LOOP || step->kind == STEP_CONV)) continue;
+        const Poly *rows = step->kind == STEP_SCAN ? step->scan.rows : step_turns(step);
+        if (products && !step_has(step, STEP_GEMM)) continue;
         if (rows && poly_equal(rows, turns)) work += work_of(arena, module, step);
     }
     return work;
@@ -85,10 +85,8 @@ static bool by_blas(const Divider *divider, const Step *step) {
 }
 
 /* The turns along which a step can be cut; NULL where it cannot. */
-static const Poly *turns_of(Arena *arena, const Step *step) {
-    if (step->kind == STEP_SCAN) return scan_rows(arena, step);
-    if (step->kind == STEP_DRAW)
-        return step->draw.node->attr.rand.distribution != DRAW_ORTHOGONAL ? step->draw.buffer->size : NULL;
+static const Poly *turns_of(const Step *step) {
+    if (step->kind == STEP_SCAN) return step->scan.rows;
     return step_turns(step) && turns_apart(step) ? step_turns(step) : NULL;
 }
 
@@ -107,7 +105,7 @@ static int64_t unit_of(const Step *step, double count) {
 
 /* As it is best for the step alone. */
 static Share own_share(const Divider *divider, const Step *step, double work) {
-    Share share = {.turns = turns_of(divider->arena, step), .pieces = step->share.pieces, .apart = step->share.pieces > 0};
+    Share share = {.turns = turns_of(step), .pieces = step->share.pieces, .apart = step->share.pieces > 0};
     if (!share.turns || share.apart) return share;
     const double count = value_of(divider->module, share.turns);
     if (work < 2 * worth || count < 2) return share;
@@ -159,7 +157,7 @@ typedef struct Touched { AccessList accesses; Share share; int phase; } Touched;
 
 static AccessList touches_of(const Divider *divider, const Step *step, const Share *share) {
     AccessList accesses = {0};
-    if (share->turns && step->kind != STEP_DRAW) row_accesses(divider->arena, step, share->turns, &accesses);
+    if (share->turns) row_accesses(divider->arena, step, share->turns, &accesses);
     else step_accesses(divider->arena, step, &accesses);
     return accesses;
 }
@@ -287,10 +285,17 @@ static void raise_packs(const StepList *steps) {
     }
 }
 
+/* Before the plan, and again after it: rows may meet in a place that one buffer has taken over from another. */
+static void find_rows(Arena *arena, const StepList *steps) {
+    for (int i = 0; i < steps->count; i++)
+        if (steps->items[i]->kind == STEP_SCAN) steps->items[i]->scan.rows = scan_rows(arena, steps->items[i]);
+}
+
 void divide_sums(Context *context, const Module *module, const Options *options, const ProgramList *programs) {
     for (int i = 0; i < programs->count; i++)
         for (int part = 0; can_share(options, programs->items[i]) && part < PART_COUNT; part++) {
             raise_packs(&programs->items[i]->part[part]);
+            find_rows(context->arena, &programs->items[i]->part[part]);
             split_sums_of(context->arena, module, programs->items[i], part, pieces_of);
         }
 }
@@ -300,6 +305,7 @@ void divide_steps(Context *context, const Module *module, const Options *options
     for (int i = 0; i < programs->count; i++)
         for (int part = 0; can_share(options, programs->items[i]) && part < PART_COUNT; part++) {
             const StepList *steps = &programs->items[i]->part[part];
+            find_rows(context->arena, steps);
             cut_steps(&divider, steps);
             const TaskList tasks = place_steps(&divider, steps);
             if (is_shared(&tasks)) programs->items[i]->tasks[part] = tasks;

@@ -58,34 +58,37 @@ static const char *first_position(Emit *emit, const Shape *shape) {
                : arena_printf(emit->arena, size->count > 1 ? "first * (%s)" : "first * %s", poly_text(emit, size));
 }
 
-static void emit_draw(Emit *emit, Text *to, const Draw *draw, const Range *range) {
+static void emit_draw(Emit *emit, Text *to, const Draw *draw, const Range *range, int margin) {
     const Node *node = draw->node;
     const Shape *shape = &node->shape;
     const int stream = node->attr.rand.stream;
-    add_comment(to, 4, arena_printf(emit->arena, "%s%s", value_comment(emit, draw->buffer), place_comment(emit, node)));
+    add_comment(to, margin, arena_printf(emit->arena, "%s%s", value_comment(emit, draw->buffer), place_comment(emit, node)));
     if (node->attr.rand.distribution == DRAW_ORTHOGONAL) {
         const Dim columns = shape->rank ? shape->dim[shape->rank - 1] : dim_const(1);
         const Poly *rows = poly_divide(emit->arena, draw->buffer->size, poly_dim(emit->arena, columns));
-        text_add(to, "    %s(m->clock.seed, tick, %du, %s, %s, %s);\n", piece(emit, "orthogonal"), stream,
+        text_add(to, "%*s%s(m->clock.seed, tick, %du, %s, %s, %s);\n", margin, "", piece(emit, "orthogonal"), stream,
                  poly_text(emit, rows), poly_text(emit, poly_dim(emit->arena, columns)), draw->buffer->name);
         return;
     }
-    const char *position = first_position(emit, shape), *count = poly_text(emit, draw->buffer->size), *place = draw->buffer->name;
+    const char *position = first_position(emit, shape), *count = poly_text(emit, draw->turns), *place = draw->buffer->name;
     if (range) {
         position = arena_printf(emit->arena, "%s + %s", position, range->begin);
-        place = arena_printf(emit->arena, "%s + %s", place, range->begin);
+        if (!draw->buffer->of_block) place = arena_printf(emit->arena, "%s + %s", place, range->begin);
         count = range->count;
     }
-    text_add(to, "    %s(m->clock.seed, tick, %du, %s, %s, %s);\n",
+    text_add(to, "%*s%s(m->clock.seed, tick, %du, %s, %s, %s);\n", margin, "",
              piece(emit, node->attr.rand.distribution == DRAW_UNIFORM ? "uniform" : "normal"), stream, position, count, place);
 }
 
 /* ── pointers ─────────────────────────────────────────────────────────────────────────────── */
 
-static bool written_in(const AccessList *accesses, const Buffer *buffer) {
-    for (int i = 0; i < accesses->count; i++)
-        if (accesses->items[i].buffer == buffer && accesses->items[i].writes) return true;
-    return false;
+static bool used_in(const AccessList *accesses, const Buffer *buffer, bool *written) {
+    bool used = *written = false;
+    for (int i = 0; i < accesses->count && !*written; i++) {
+        used = used || accesses->items[i].buffer == buffer;
+        *written = accesses->items[i].buffer == buffer && accesses->items[i].writes;
+    }
+    return used;
 }
 
 static const char *buffer_place(Emit *emit, const Buffer *buffer) {
@@ -105,9 +108,10 @@ static const char *buffer_place(Emit *emit, const Buffer *buffer) {
 static void emit_pointers(Emit *emit, Text *to, const Program *program, const AccessList *accesses, const char *body) {
     for (int i = 0; i < program->buffers.count; i++) {
         const Buffer *buffer = program->buffers.items[i];
-        if (buffer->kind == BUFFER_INPUT || buffer->kind == BUFFER_OUTPUT || buffer->local || !mentions(body, buffer->name)) continue;
-        text_add(to, "    %sfloat *const %s = %s;\n", written_in(accesses, buffer) ? "" : "const ", buffer->name,
-                 buffer_place(emit, buffer));
+        bool written;
+        if (buffer->kind == BUFFER_INPUT || buffer->kind == BUFFER_OUTPUT || buffer->local) continue;
+        if (!used_in(accesses, buffer, &written) || !mentions(body, buffer->name)) continue;
+        text_add(to, "    %sfloat *const %s = %s;\n", written ? "" : "const ", buffer->name, buffer_place(emit, buffer));
     }
 }
 
@@ -223,7 +227,7 @@ static void emit_step(Part *part, const Step *step, const Range *range) {
         emit_product(&(Kernel){.emit = emit, .to = body, .margin = part->margin}, &step->gemm, range);
         break;
     case STEP_CONV: emit_conv(emit, part->kernels, body, &step->conv, range); break;
-    case STEP_DRAW: emit_draw(emit, body, &step->draw, range); break;
+    case STEP_DRAW: emit_draw(emit, body, &step->draw, range, part->margin); break;
     case STEP_STATEMENT:
         comment_loops(emit, body, step, part->margin);
         emit_inline(emit, body, part->program, step, part->margin);

@@ -93,6 +93,11 @@ static void conv_accesses(Arena *arena, const Conv *conv, AccessList *list) {
     }
 }
 
+static void draw_accesses(Arena *arena, const Draw *draw, AccessList *list) {
+    const Index *position = draw->turns ? index_loop(arena, 0, draw->turns) : NULL;
+    LIST_PUSH(arena, list, ((Access){.buffer = draw->buffer, .at = position, .writes = true}));
+}
+
 const StepList *step_body(const Step *step) {
     static const StepList none;
     switch (step->kind) {
@@ -103,14 +108,27 @@ const StepList *step_body(const Step *step) {
     }
 }
 
+bool step_has(const Step *step, StepKind kind) {
+    for (int i = 0; i < step_body(step)->count; i++)
+        if (step_has(step_body(step)->items[i], kind)) return true;
+    return step->kind == kind;
+}
+
 const Poly *step_turns(const Step *step) {
     switch (step->kind) {
     case STEP_LOOP: return step->loop.extent;
     case STEP_GEMM: return step->gemm.loops > 0 ? step->gemm.extent[0] : step->gemm.m;
     case STEP_BLOCK: return step->block.extent;
     case STEP_CONV: return step->conv.turns;
+    case STEP_DRAW: return step->draw.turns;
     default: return NULL;
     }
+}
+
+void list_accesses(Arena *arena, Step *step) {
+    for (int i = 0; i < step_body(step)->count; i++) list_accesses(arena, step_body(step)->items[i]);
+    step->accesses = (AccessList){0};
+    step_accesses(arena, step, &step->accesses);
 }
 
 void step_accesses(Arena *arena, const Step *step, AccessList *list) {
@@ -126,6 +144,6 @@ void step_accesses(Arena *arena, const Step *step, AccessList *list) {
     case STEP_CONV:
         conv_accesses(arena, &step->conv, list);
         break;
-    case STEP_DRAW: LIST_PUSH(arena, list, ((Access){.buffer = step->draw.buffer, .writes = true})); break;
+    case STEP_DRAW: draw_accesses(arena, &step->draw, list); break;
     }
 }

@@ -6,13 +6,15 @@
  * between the two, either the later one climbs past them or the earlier one sinks. */
 #include "fuse.h"
 
-/* Bytes of an operand that is soon read again; and of one that does not stay in the second-level cache. */
-enum { SMALL_OPERAND = 16 << 10, LARGE_OPERAND = 512 << 10 };
+/* Bytes of an operand that is soon read again; and of one, or of what is drawn, that does not stay in the second-level cache. */
+enum { SMALL_OPERAND = 16 << 10, LARGE_OPERAND = 512 << 10, LARGE_DRAW = LARGE_OPERAND };
 
 /* The bytes of rows that a block may touch, and how many rows it has. Our own kernels read their operands where they lie; each block
- * would read a large one from memory again, and BLAS packs them at each call: that must be worth it. */
+ * would read a large one from memory again, and BLAS packs them at each call: that must be worth it. Draws and loops alone read nothing
+ * twice. */
 typedef struct BlockSize { int64_t bytes, fewest, most; } BlockSize;
-static const BlockSize of_kernels = {32 << 10, 16, 512}, of_large = {32 << 10, 128, 512}, of_blas = {512 << 10, 128, 512};
+static const BlockSize of_kernels = {32 << 10, 16, 512}, of_large = {32 << 10, 128, 512}, of_blas = {512 << 10, 128, 512},
+                       of_draws = {32 << 10, 1, 4096};
 
 /* ── rows ─────────────────────────────────────────────────────────────────────────────────── */
 
@@ -26,23 +28,27 @@ static const Poly *shared_rows(Arena *arena, const Step *a, const Step *b) {
 
 /* ── what pays ────────────────────────────────────────────────────────────────────────────── */
 
-static bool has_product(const Step *step) {
-    for (int i = 0; i < step_body(step)->count; i++)
-        if (has_product(step_body(step)->items[i])) return true;
-    return step->kind == STEP_GEMM;
-}
-
-/* The first index of a largest value goes through a register: such a loop runs in one piece. */
-static bool can_be_cut(const Step *step) {
-    if (step->kind == STEP_STATEMENT)
-        return step->statement->kind != STATEMENT_ARGMAX || !(step->statement->reduced & 1);
-    for (int i = 0; i < step_body(step)->count; i++)
-        if (!can_be_cut(step_body(step)->items[i])) return false;
-    return true;
-}
+static bool has_product(const Step *step) { return step_has(step, STEP_GEMM); }
 
 static int64_t bytes_of(const Module *module, const Poly *floats) {
     return (int64_t)sizeof(float) * poly_high(module, floats);
+}
+
+/* The first index of a largest value goes through a register: such a loop runs in one piece. So does a draw that stays in the cache. */
+static bool can_be_cut(const Module *module, const Step *step) {
+    if (step->kind == STEP_STATEMENT)
+        return step->statement->kind != STATEMENT_ARGMAX || !(step->statement->reduced & 1);
+    if (step->kind == STEP_DRAW) return bytes_of(module, step->draw.turns) > LARGE_DRAW;
+    for (int i = 0; i < step_body(step)->count; i++)
+        if (!can_be_cut(module, step_body(step)->items[i])) return false;
+    return true;
+}
+
+/* Loop nests alone are merged statement by statement; and a convolution, which reads all of its kernel for each image, goes with a product
+ * only. */
+static bool worth_a_block(const Step *a, const Step *b) {
+    if (has_product(a) || has_product(b)) return true;
+    return (step_has(a, STEP_DRAW) || step_has(b, STEP_DRAW)) && !step_has(a, STEP_CONV) && !step_has(b, STEP_CONV);
 }
 
 /* Whether the product may follow others in their blocks: what it reads for each block is soon read again. */
@@ -60,8 +66,10 @@ static const Buffer *buffer_between(Arena *arena, const AccessList *first, const
     return NULL;
 }
 
+bool has_rows(const Module *module, const Step *step) { return step_turns(step) && can_be_cut(module, step); }
+
 Obstacle obstacle_between(Arena *arena, const Module *module, const Step *step, const Step *added) {
-    if (!step_turns(step) || !step_turns(added) || !can_be_cut(step) || !can_be_cut(added)) return (Obstacle){OBSTACLE_KIND, NULL};
+    if (!has_rows(module, step) || !has_rows(module, added)) return (Obstacle){OBSTACLE_KIND, NULL};
     const Poly *rows = shared_rows(arena, step, added);
     if (!rows) return (Obstacle){OBSTACLE_ROWS, NULL};
     AccessList first = {0}, second = {0};
@@ -70,13 +78,13 @@ Obstacle obstacle_between(Arena *arena, const Module *module, const Step *step, 
     const Buffer *between = buffer_between(arena, &first, &second);
     if (between) return (Obstacle){OBSTACLE_BUFFER, between};
     if (!turns_meet(arena, &first, &second, 0)) return (Obstacle){OBSTACLE_NOTHING_SHARED, NULL};
-    if (!has_product(step) && !has_product(added)) return (Obstacle){OBSTACLE_NO_PRODUCT, NULL};
+    if (!worth_a_block(step, added)) return (Obstacle){OBSTACLE_NO_PRODUCT, NULL};
     if (has_product(step) && !reads_little(module, arena, added)) return (Obstacle){OBSTACLE_OPERAND, added->gemm.b};
     return (Obstacle){OBSTACLE_NONE, NULL};
 }
 
 static bool may_join(const Fuse *fuse, const Step *step, const Step *added) {
-    return added->kind != STEP_BLOCK && (has_product(step) || has_product(added)) &&
+    return added->kind != STEP_BLOCK && worth_a_block(step, added) &&
            obstacle_between(fuse->arena, fuse->module, step, added).kind == OBSTACLE_NONE;
 }
 
@@ -107,11 +115,12 @@ static bool reads_large(const Fuse *fuse, const Step *step) {
 }
 
 static BlockSize size_of_block(const Fuse *fuse, const Step *step) {
+    if (!has_product(step)) return of_draws;
     return calls_blas(fuse, step) ? of_blas : reads_large(fuse, step) ? of_large : of_kernels;
 }
 
 /* As many rows as the cache holds; equal blocks, where a size not much smaller makes them equal. */
-static int64_t rows_of_block(const Fuse *fuse, const Step *step) {
+int64_t rows_of_block(const Fuse *fuse, const Step *step) {
     AccessList accesses = {0};
     row_accesses(fuse->arena, step, step->block.extent, &accesses);
     const BlockSize size = size_of_block(fuse, step);
@@ -126,7 +135,7 @@ static int64_t rows_of_block(const Fuse *fuse, const Step *step) {
 
 /* ── joining ──────────────────────────────────────────────────────────────────────────────── */
 
-static void join(Fuse *fuse, Step **step, Step *added) {
+void join_rows(Fuse *fuse, Step **step, Step *added) {
     Step *block = *step;
     const Poly *rows = shared_rows(fuse->arena, *step, added);
     if (block->kind != STEP_BLOCK) {
@@ -168,7 +177,7 @@ static void add_step(Fuse *fuse, StepList *steps, Step *step) {
         const bool climbs = !conflicts_after(steps, i, step);
         if (!climbs && conflicts_after(steps, i, steps->items[i])) continue;
         if (!climbs) move_step(steps, i, steps->count - 1);
-        join(fuse, &steps->items[climbs ? i : steps->count - 1], step);
+        join_rows(fuse, &steps->items[climbs ? i : steps->count - 1], step);
         return;
     }
     LIST_PUSH(fuse->arena, steps, step);
@@ -201,6 +210,7 @@ static StepList block_steps(Fuse *fuse, const StepList *steps) {
         step_accesses(fuse->arena, step, &step->accesses);
         add_step(fuse, &blocked, step);
     }
+    redraw(fuse, &blocked);
     for (int i = 0; i < blocked.count; i++) {
         Step *step = blocked.items[i];
         if (step->kind == STEP_BLOCK) step->block.rows = rows_of_block(fuse, step);

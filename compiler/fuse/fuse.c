@@ -3,7 +3,7 @@
  * What is stored is decided first (store.c); then the stored nodes are lowered in the order of the graph (lower.c,
  * gemm.c), each statement joining the loops of earlier ones where it can (merge.c); then values that are read in the
  * loops that computed them stay in registers (forward.c); last, products and the loops beside them take turns on blocks of
- * rows (block.c).
+ * rows (block.c), and so do large draws, once more wherever they are read (draw.c).
  *
  * A phase comes in two parts where it is asked to (--parts). The first computes what is reported and the gradients; the second
  * everything else, which is the new values of tensors. Otherwise one follows the other in the same steps, so that an update can

@@ -104,6 +104,7 @@ Buffer *part_buffer(const Fuse *fuse, const Node *scan, int part);           /* 
 /* Puts a statement with its loops into the steps, into earlier loops where that is right and worth it. */
 void merge_statement(Fuse *fuse, StepList *steps, Statement *statement, const Domain *domain);
 void append_step(Fuse *fuse, StepList *steps, Step *step); /* of another kind */
+void list_accesses(Arena *arena, Step *step); /* fills them in anew, for it and for all inside it */
 void add_accesses(Arena *arena, Step *step, const AccessList *added);
 
 /* Of what two steps read and write: whether one must stay before the other. */
@@ -118,6 +119,9 @@ bool turns_meet(Arena *arena, const AccessList *loop, const AccessList *added, i
 /* Once values are forwarded: in a program's steps, those that go over the same rows come to be STEP_BLOCKs. */
 void block_rows(Fuse *fuse);
 
+int64_t rows_of_block(const Fuse *fuse, const Step *block); /* how many a block should have */
+void join_rows(Fuse *fuse, Step **step, Step *added);       /* which is no block: the step becomes one, behind which it stands */
+
 /* Why a step cannot join the one before it. */
 typedef enum ObstacleKind {
     OBSTACLE_NONE,
@@ -129,7 +133,13 @@ typedef enum ObstacleKind {
     OBSTACLE_OPERAND         /* a product would read the buffer anew for each block */
 } ObstacleKind;
 typedef struct Obstacle { ObstacleKind kind; const Buffer *buffer; } Obstacle;
+bool has_rows(const Module *module, const Step *step); /* else it runs in one piece */
 Obstacle obstacle_between(Arena *arena, const Module *module, const Step *step, const Step *added);
+
+/* ── draw.c: what is drawn again ──────────────────────────────────────────────────────────── */
+
+/* What a block draws, the steps behind it that read it draw for themselves, so that nobody keeps it. */
+void redraw(Fuse *fuse, StepList *steps);
 
 /* ── partial.c: sums over rows, in parts ──────────────────────────────────────────────────── */
 

@@ -202,7 +202,9 @@ static void lower_concat(Fuse *fuse, const Node *node, int part) {
 
 static void lower_draw(Fuse *fuse, const Node *node, int part) {
     Step *step = NEW(fuse->arena, Step);
-    *step = (Step){.kind = STEP_DRAW, .draw = {.buffer = fuse->stored[node->id], .node = node}};
+    Buffer *buffer = fuse->stored[node->id];
+    const Poly *turns = node->attr.rand.distribution == DRAW_ORTHOGONAL ? NULL : buffer->size;
+    *step = (Step){.kind = STEP_DRAW, .draw = {.buffer = buffer, .turns = turns, .node = node}};
     append_step(fuse, steps_of(fuse, part), step);
 }
 

@@ -72,13 +72,6 @@ static Step *gather_parts(Splitter *splitter, const Statement *sum, Buffer *whol
     return inner ? loop_around(splitter, 0, whole->size, step) : step;
 }
 
-/* Anew, for it and for all inside it. */
-static void list_accesses(Arena *arena, Step *step) {
-    for (int i = 0; i < step_body(step)->count; i++) list_accesses(arena, step_body(step)->items[i]);
-    step->accesses = (AccessList){0};
-    step_accesses(arena, step, &step->accesses);
-}
-
 static void split_sums(Splitter *splitter, Step *step, const StatementList *sums) {
     for (int i = 0; i < sums->count; i++) {
         Statement *sum = sums->items[i];

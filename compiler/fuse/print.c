@@ -171,7 +171,7 @@ static const char *boundary_text(Printer *printer, const Step *before, const Ste
     const char *name = obstacle.buffer ? obstacle.buffer->name : NULL;
     bool summed = false;
     switch (obstacle.kind) {
-    case OBSTACLE_KIND: return kind_text(step_turns(after) ? before : after);
+    case OBSTACLE_KIND: return kind_text(has_rows(printer->module, after) ? before : after);
     case OBSTACLE_ROWS: return "the rows differ";
     case OBSTACLE_BUFFER:
         if (!written_by(arena, before, obstacle.buffer, &summed)) return arena_printf(arena, "%s is read before it changes", name);
