@@ -96,7 +96,10 @@ static const Index *index_melt(Arena *arena, const Index *a) {
     return a;
 }
 
+static bool is_zero(const Index *a) { return a->count == 0 && a->constant->count == 0; }
+
 const Index *index_add(Arena *arena, const Index *a, const Index *b) {
+    if (is_zero(a) || is_zero(b)) return is_zero(a) ? b : a;
     Index *sum = index_room(arena, a->count + b->count);
     sum->constant = poly_add(arena, a->constant, b->constant);
     for (int i = 0; i < a->count; i++) index_insert(arena, sum, a->term[i].factor, a->term[i].atom);
@@ -105,6 +108,7 @@ const Index *index_add(Arena *arena, const Index *a, const Index *b) {
 }
 
 const Index *index_mul(Arena *arena, const Index *a, const Poly *by) {
+    if (poly_is(by, 1)) return a;
     Index *product = index_room(arena, a->count);
     product->constant = poly_mul(arena, a->constant, by);
     for (int i = 0; i < a->count; i++)

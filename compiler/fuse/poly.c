@@ -30,6 +30,8 @@ static void poly_insert(Poly *poly, const Monomial *monomial) {
 }
 
 const Poly *poly_const(Arena *arena, int64_t value) {
+    static const Poly zero = {.count = 0};
+    if (value == 0) return &zero;
     Poly *poly = poly_room(arena, 1);
     poly_insert(poly, &(Monomial){.factor = value});
     return poly;
@@ -52,6 +54,7 @@ const Poly *poly_shape(Arena *arena, const Shape *shape) {
 }
 
 const Poly *poly_add(Arena *arena, const Poly *a, const Poly *b) {
+    if (a->count == 0 || b->count == 0) return a->count == 0 ? b : a;
     Poly *sum = poly_room(arena, a->count + b->count);
     for (int i = 0; i < a->count; i++) poly_insert(sum, &a->term[i]);
     for (int i = 0; i < b->count; i++) poly_insert(sum, &b->term[i]);
@@ -65,6 +68,7 @@ static Monomial monomial_mul(const Monomial *a, const Monomial *b) {
 }
 
 const Poly *poly_mul(Arena *arena, const Poly *a, const Poly *b) {
+    if (poly_is(a, 1) || poly_is(b, 1)) return poly_is(a, 1) ? b : a;
     Poly *product = poly_room(arena, a->count * b->count + 1);
     for (int i = 0; i < a->count; i++)
         for (int j = 0; j < b->count; j++) {
@@ -74,7 +78,9 @@ const Poly *poly_mul(Arena *arena, const Poly *a, const Poly *b) {
     return product;
 }
 
-const Poly *poly_scale(Arena *arena, const Poly *a, int64_t by) { return poly_mul(arena, a, poly_const(arena, by)); }
+const Poly *poly_scale(Arena *arena, const Poly *a, int64_t by) {
+    return by == 1 ? a : poly_mul(arena, a, poly_const(arena, by));
+}
 
 static bool monomial_divide(const Monomial *a, const Monomial *b, Monomial *quotient) {
     if (a->factor % b->factor != 0) return false;
