@@ -10,9 +10,11 @@ static bool is_outer_name(const Scope *scope, const Expr *size, const Global **g
     return true;
 }
 
+/* What a net, layer or function is called may be the name of a size too: it cannot be meant here. */
 static bool is_free_name(const Scope *scope, const Expr *size) {
     const Global *global;
-    return is_outer_name(scope, size, &global) && !global;
+    if (!is_outer_name(scope, size, &global)) return false;
+    return !global || (global->decl->kind != DECL_LET && global->decl->kind != DECL_DIM);
 }
 
 /* The name of a `dim` that nothing in the call has bound yet. */
