@@ -106,7 +106,7 @@ Position source_position(const Context *context, int file, int offset);
 const char *source_line(const Context *context, int file, int line, int *length);
 Span span_join(Span first, Span last);
 
-/* ── diagnose.c: errors, notes, suggestions ───────────────────────────────────────────────── */
+/* ── diagnose.c: errors, warnings, notes ──────────────────────────────────────────────────── */
 
 /* Errors are collected, and printed in the order of the source by diagnostics_print. A note belongs to the
  * error reported before it. Messages are full phrases without a final stop: "decoder expects [10], but this is [12]". */
@@ -116,7 +116,9 @@ void warning_at(Context *context, Span span, const char *format, ...) __attribut
 int error_count(const Context *context);
 void diagnostics_print(const Context *context, FILE *to); /* file:line:column: error: ..., excerpt, caret */
 
-/* The candidate nearest to `name` by edits, or NULL where none is near enough to be meant. */
+/* ── suggest.c ────────────────────────────────────────────────────────────────────────────── */
+
+/* The candidate that `name` is called elsewhere, or else the nearest by edits; NULL where none is near enough to be meant. */
 const char *nearest_name(const char *name, const char *const *candidates, int count);
 
 /* ── parse.c, lexer.l, parser.y, ast.c, ast_print.c: text → syntax tree ──────────────────────── */

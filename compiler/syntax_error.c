@@ -165,6 +165,26 @@ static bool ends_expression(const bool *expected)
     return expected[PIPE] && (expected['('] || expected[AS] || expected['+']);
 }
 
+/* The keyword of this role that a name may have been meant for, as a question; else "". */
+static const char *did_you_mean(Parser *parser, Token token, Role role)
+{
+    const char *words[RESYNC];
+    int count = 0;
+    for (int kind = NUMBER; kind <= RESYNC; kind++)
+        if ((keyword_roles(kind) & role) != 0)
+            words[count++] = keyword_text(kind);
+    const char *name = arena_copy(parser->context->arena, parser->text + token.span.start, (size_t)(token.span.end - token.span.start));
+    const char *near = token.kind == NAME ? nearest_name(name, words, count) : NULL;
+    return near == NULL ? "" : arena_printf(parser->context->arena, "; did you mean `%s`?", near);
+}
+
+/* batch = 32 */
+static const char *statement_text(Parser *parser, Token keyword)
+{
+    bool value = keyword.kind == BATCH || keyword.kind == EPOCHS || keyword.kind == MINIMIZE;
+    return value ? arena_printf(parser->context->arena, "; its statement has no `=`: `%s ...`", keyword_text(keyword.kind)) : "";
+}
+
 static bool keyword_as_name(Parser *parser, const bool *expected)
 {
     Token found = parser->current, before = parser->previous;
@@ -172,9 +192,38 @@ static bool keyword_as_name(Parser *parser, const bool *expected)
                 (used_as_name(parser, found) || !(expected[NUMBER] || expected[RETURN]));
     bool before_it = is_keyword(before.kind) && (found.kind == '=' || found.kind == ASSIGN);
     if (here || before_it)
-        error_at(parser->context, here ? found.span : before.span, "%s is a keyword and cannot be a name",
-                 quote(parser, here ? found : before));
+        error_at(parser->context, here ? found.span : before.span, "%s is a keyword and cannot be a name%s",
+                 quote(parser, here ? found : before), here ? "" : statement_text(parser, before));
     return here || before_it;
+}
+
+static bool quoted_name(Parser *parser, const bool *expected)
+{
+    Token token = parser->current;
+    if (token.kind != STRING || !expected[NUMBER])
+        return false;
+    error_at(parser->context, token.span, "names stand without quotes: write `%.*s`", token.span.end - token.span.start - 2,
+             parser->text + token.span.start + 1);
+    return true;
+}
+
+/* (3, 3), where brackets group one expression. */
+static bool list_in_parentheses(Parser *parser, const bool *expected)
+{
+    if (parser->current.kind != ',' || !expected[')'] || !ends_expression(expected))
+        return false;
+    error_at(parser->context, parser->current.span, "expected `)`, found `,`: a list stands in square brackets, as `[3, 3]`");
+    return true;
+}
+
+/* layer twice(x) = 2 * x */
+static bool value_for_body(Parser *parser, const bool *expected)
+{
+    if (parser->current.kind != '=' || !expected['{'] || expected['='])
+        return false;
+    error_at(parser->context, parser->current.span, "expected `{` after %s, found `=`: a layer or train has a body in braces",
+             quote(parser, parser->previous));
+    return true;
 }
 
 static bool arrow_as_comparison(Parser *parser, const bool *expected)
@@ -216,8 +265,8 @@ static bool expression_as_statement(Parser *parser, const bool *expected)
     if (!expected['='] || !expected[ASSIGN] || parser->previous.kind != NAME)
         return false;
     error_at(parser->context, parser->previous.span,
-             "a statement starts with a keyword or names its result: expected `=`, `<-` or `,` after %s, found %s",
-             quote(parser, parser->previous), quote(parser, parser->current));
+             "a statement starts with a keyword or names its result: expected `=`, `<-` or `,` after %s, found %s%s",
+             quote(parser, parser->previous), quote(parser, parser->current), did_you_mean(parser, parser->previous, ROLE_STATEMENT));
     return true;
 }
 
@@ -235,7 +284,7 @@ static bool statement_outside(Parser *parser, const bool *expected)
 
 static bool is_known_mistake(Parser *parser, const bool *expected)
 {
-    static const Suspicion suspicions[] = {keyword_as_name, arrow_as_comparison, equals_as_comparison,
+    static const Suspicion suspicions[] = {keyword_as_name, quoted_name, list_in_parentheses, value_for_body, arrow_as_comparison, equals_as_comparison,
                                            chained_comparison, operator_after_stage, expression_as_statement,
                                            statement_outside};
     for (size_t i = 0; i < sizeof suspicions / sizeof *suspicions; i++)
@@ -272,6 +321,7 @@ void syntax_error(Parser *parser, bool *expected)
     bool closer_expected = expected[')'] || expected[']'] || expected['}'];
     Span span = place(parser, expected);
     const char *instead = found(parser, expected);
-    error_at(parser->context, span, "expected %s%s, found %s", describe(parser->context, expected), after(parser), instead);
+    const char *meant = expected[LET] ? did_you_mean(parser, parser->current, ROLE_DECLARATION) : "";
+    error_at(parser->context, span, "expected %s%s, found %s%s", describe(parser->context, expected), after(parser), instead, meant);
     note_open_bracket(parser, closer_expected);
 }

@@ -101,6 +101,8 @@ void assign(Elaborator *e, Tensor *tensor, Node *value, Span span) {
     LIST_PUSH(e->arena, &e->building->assigned, ((Assigned){ tensor, value, span }));
 }
 
+const char *const constant_words[] = { "training", "true", "false", "batch", "all", "step", "epoch", NULL };
+
 Value constant_word(Elaborator *e, const char *name, bool *found) {
     *found = true;
     if (strcmp(name, "training") == 0) return number_value(e->building->training);

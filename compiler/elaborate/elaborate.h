@@ -301,6 +301,7 @@ void add_outputs(Elaborator *e, Entry *entry, Value result, Span span);
 
 /* ── elaborate.c ──────────────────────────────────────────────────────────────────────────── */
 
-Value constant_word(Elaborator *e, const char *name, bool *found);            /* training, step, epoch, batch, all */
+extern const char *const constant_words[];                                    /* up to a NULL */
+Value constant_word(Elaborator *e, const char *name, bool *found);            /* of one of them */
 
 #endif

@@ -76,6 +76,7 @@ static void known_names(Elaborator *e, Scope *scope, Names *names) {
     for (; globals; globals = globals->outer)
         for (int i = 0; i < globals->items.count; i++) LIST_PUSH(e->arena, names, globals->items.items[i]->decl->name.text);
     for (int i = 0; i < builtin_count; i++) LIST_PUSH(e->arena, names, builtins[i].name);
+    for (int i = 0; constant_words[i]; i++) LIST_PUSH(e->arena, names, constant_words[i]);
 }
 
 static void unknown_name(Elaborator *e, Scope *scope, const char *name, Span span) {

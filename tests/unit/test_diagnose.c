@@ -126,12 +126,13 @@ Test(diagnose, many_errors_are_counted_and_few_printed)
 
 Test(diagnose, nearest_name)
 {
-    static const char *const names[] = {"relu", "leaky_relu", "sigmoid", "softmax", "dense", "x", "encoder"};
+    static const char *const names[] = {"relu", "leaky_relu", "sigmoid", "softmax", "dense", "x", "encoder", "lr", "batch_norm"};
     static const char *const cases[][2] = {
         {"rleu", "relu"}, {"Dense", "dense"}, {"sigmiod", "sigmoid"}, {"LeakyReLU", "leaky_relu"}, {"encodr", "encoder"},
-        {"softmaxx", "softmax"}, {"decoder_two", NULL}, {"y", NULL}, {"conv", NULL}, {"", NULL}};
+        {"softmaxx", "softmax"}, {"decoder_two", NULL}, {"y", NULL}, {"conv", NULL}, {"", NULL},
+        {"learning_rate", "lr"}, {"BatchNormalization", "batch_norm"}, {"BatchNorm", "batch_norm"}, {"Linear", "dense"}, {"def", NULL}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        const char *found = nearest_name(cases[i][0], names, 7);
+        const char *found = nearest_name(cases[i][0], names, 9);
         cr_expect_str_eq(found == NULL ? "none" : found, cases[i][1] == NULL ? "none" : cases[i][1], "%s", cases[i][0]);
     }
 }
