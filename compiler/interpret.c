@@ -277,9 +277,9 @@ static void run_argmax(const Run *run, const Node *node, double *out) {
         unravel(&to, i, kept);
         for (int d = 0; d < from.rank; d++)
             index[d] = d < axis ? kept[d] : d == axis ? 0 : kept[d - 1];
-        double largest = operand(run, node, 0)[ravel(&from, index)];
+        double largest = -INFINITY; /* what is not a number is never larger */
         out[i] = 0;
-        for (index[axis] = 1; index[axis] < from.size[axis]; index[axis]++) {
+        for (index[axis] = 0; index[axis] < from.size[axis]; index[axis]++) {
             double x = operand(run, node, 0)[ravel(&from, index)];
             if (x > largest) {
                 largest = x;

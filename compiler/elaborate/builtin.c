@@ -36,26 +36,31 @@ static Value run_elementwise(Elaborator *e, Call *call) {
     return tensor_argument(e, call, 0, &x) ? tensor_unary(e, op, x) : poison();
 }
 
-/* The larger or smaller of two: a select of one of them, so that derivatives are those of one branch, also at ties. */
-static Value pick(Elaborator *e, Call *call, Operator prefer) {
+/* The larger or smaller of two: a select of one of them, so that derivatives are those of one branch, also at ties, where it is a.
+ * `worse` is what b asks of a to be the result. A number of the model is a number: where either may be none, their sum is the result then. */
+static Value pick(Elaborator *e, Call *call, Operator worse, Operator prefer) {
     Value a = force(e, call->values[0]), b = force(e, call->values[1]);
-    if (a.kind == VALUE_NUMBER && b.kind == VALUE_NUMBER)
+    const bool first_given = a.kind == VALUE_NUMBER, second_given = b.kind == VALUE_NUMBER;
+    if (first_given && second_given)
         return number_value((prefer == OPERATOR_GE ? a.number >= b.number : a.number <= b.number) ? a.number : b.number);
     if (!tensor_argument(e, call, 0, &a) || !tensor_argument(e, call, 1, &b)) return poison();
-    Value first = tensor_binary(e, prefer, a, b, call->span);
-    return first.kind == VALUE_POISON ? first : tensor_select(e, first, a, b, call->span);
+    Value second = tensor_binary(e, worse, a, b, call->span), first = tensor_binary(e, prefer, a, b, call->span);
+    if (first.kind == VALUE_POISON) return first;
+    if (second_given) return tensor_select(e, second, b, a, call->span);
+    if (!first_given) b = tensor_select(e, second, b, tensor_binary(e, OPERATOR_ADD, a, b, call->span), call->span);
+    return tensor_select(e, first, a, b, call->span);
 }
 
 static Value run_max(Elaborator *e, Call *call) {
     Value x;
-    if (given(call, 1)) return pick(e, call, OPERATOR_GE);
+    if (given(call, 1)) return pick(e, call, OPERATOR_LT, OPERATOR_GE);
     return tensor_argument(e, call, 0, &x) ? tensor_reduce(e, OP_MAX, x, call->values[2], flag_argument(e, call, 3), call->span)
                                            : poison();
 }
 
 static Value run_min(Elaborator *e, Call *call) {
     Value x;
-    if (given(call, 1)) return pick(e, call, OPERATOR_LE);
+    if (given(call, 1)) return pick(e, call, OPERATOR_GT, OPERATOR_LE);
     if (!tensor_argument(e, call, 0, &x)) return poison();
     Value largest = tensor_reduce(e, OP_MAX, tensor_unary(e, OP_NEG, x), call->values[2], flag_argument(e, call, 3), call->span);
     return largest.kind == VALUE_POISON ? largest : tensor_unary(e, OP_NEG, largest);

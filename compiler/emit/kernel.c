@@ -260,14 +260,16 @@ static void open_lanes(Kernel *kernel, const Statement *statement) {
 
 static void accumulate(Kernel *kernel, const Statement *statement, const char *to, const char *value) {
     if (statement->kind == STATEMENT_SUM || statement->kind == STATEMENT_SCATTER) line(kernel, "%s += %s;", to, value);
-    else line(kernel, "%s = %s > %s ? %s : %s;", to, value, to, value, to);
+    else if (statement->kind == STATEMENT_ARGMAX) line(kernel, "%s = %s > %s ? %s : %s;", to, value, to, value, to);
+    else line(kernel, "%s = %s > %s || isnan(%s) ? %s : %s;", to, value, to, value, value, to);
 }
 
 /* Lane by lane. */
 static const char *accumulated_lanes(Kernel *kernel, const Statement *statement, const char *to, const char *value) {
     if (statement->kind == STATEMENT_SUM || statement->kind == STATEMENT_SCATTER)
         return arena_printf(kernel->emit->arena, "%s + %s", to, value);
-    return arena_printf(kernel->emit->arena, "%s(%s, %s)", piece(kernel->emit, "max"), value, to);
+    const char *larger = piece(kernel->emit, statement->kind == STATEMENT_ARGMAX ? "max" : "largest");
+    return arena_printf(kernel->emit->arena, "%s(%s, %s)", larger, value, to);
 }
 
 static void open_reductions(Kernel *kernel, const Step *loop, const Step *step, bool lanes) {
@@ -308,7 +310,7 @@ static void close_total(Kernel *kernel, Statement *statement) {
 
 static void fold_lanes(Kernel *kernel, const Statement *statement, const Accumulator *accumulator) {
     const bool sum = statement->kind == STATEMENT_SUM;
-    const char *part = arena_printf(kernel->emit->arena, "%s(%s)", piece(kernel->emit, sum ? "vector_sum" : "vector_max"), accumulator->lanes);
+    const char *part = arena_printf(kernel->emit->arena, "%s(%s)", piece(kernel->emit, sum ? "vector_sum" : "vector_largest"), accumulator->lanes);
     if (accumulator->place)
         line(kernel, "%s = (size_t)%s(%s, %s);", accumulator->place, piece(kernel->emit, "vector_place"), accumulator->lanes, accumulator->places);
     if (!sum) {

@@ -1,6 +1,7 @@
 /* Vectors as wide as the registers of the machine that the C compiler compiles for (see math.c for the form).
  *
  * GCC and Clang have such types; for any other compiler a vector is one number. */
+#include <math.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -305,15 +306,33 @@ support_expanded support_vector support_min(support_vector a, support_vector b) 
 #endif
 }
 
-/*** vector_max: expanded vector vector_store
- * Of all lanes. */
-support_expanded float support_vector_max(support_vector v) {
+/*** largest: select
+ * The larger of x and what was the largest before; not a number where one of them is none. */
+support_expanded support_vector support_largest(support_vector x, support_vector before) {
 #if defined __AVX512F__
-    return _mm512_reduce_max_ps((__m512)v);
+    const __mmask16 number = _mm512_cmp_ps_mask((__m512)x, (__m512)x, _CMP_ORD_Q);
+    return (support_vector)_mm512_mask_max_ps((__m512)x, number, (__m512)x, (__m512)before);
+#elif defined __AVX__
+    const __m256 none = _mm256_cmp_ps((__m256)x, (__m256)x, _CMP_UNORD_Q);
+    return (support_vector)_mm256_or_ps(_mm256_max_ps((__m256)x, (__m256)before), none);
+#elif defined __aarch64__
+    return (support_vector)vmaxq_f32((float32x4_t)x, (float32x4_t)before);
+#elif defined __GNUC__
+    return support_select(support_less(before, x) | (x != x), x, before);
+#else
+    return before < x || x != x ? x : before;
+#endif
+}
+
+/*** vector_largest: expanded vector vector_store
+ * Of all lanes; not a number where one of them is none. */
+support_expanded float support_vector_largest(support_vector v) {
+#if defined __AVX512F__
+    return _mm512_cmp_ps_mask((__m512)v, (__m512)v, _CMP_UNORD_Q) ? NAN : _mm512_reduce_max_ps((__m512)v);
 #else
     float lane[SUPPORT_LANES];
     support_vector_store(lane, v);
-    for (ptrdiff_t i = 1; i < SUPPORT_LANES; i++) lane[0] = lane[i] > lane[0] ? lane[i] : lane[0];
+    for (ptrdiff_t i = 1; i < SUPPORT_LANES; i++) lane[0] = lane[0] < lane[i] || lane[i] != lane[i] ? lane[i] : lane[0];
     return lane[0];
 #endif
 }

@@ -127,6 +127,17 @@ for name in lengths lengths_alone; do
     counts "$name" "$scratch/$name/use"
 done
 
+# A number that is none is not lost, whatever the width of vectors.
+"$B/gdlc" --standalone --blas=none "$here/nans.gdl" -o "$scratch/nans.c"
+for compiler in $compilers; do
+    for width in "" "-mavx -mno-avx2" "-mavx2 -mfma" "-march=native"; do
+        echo 'int main(void) { return !__builtin_cpu_supports("avx2"); }' > "$scratch/avx.c"
+        case $width in -mavx*) $CC -o "$scratch/avx" "$scratch/avx.c" > "$scratch/log" 2>&1 && "$scratch/avx" || continue ;; esac
+        holds "$compiler, nans, $width" $compiler $warnings -O2 $width -I"$scratch" -o "$scratch/nans" "$here/programs/nans.c" "$scratch/nans.c" -lm -lpthread
+        counts "$compiler, nans, $width" "$scratch/nans"
+    done
+done
+
 holds "--memory says for which length" sh -c '"$1" --memory "$2" | grep -qx "with time of 64"' - "$B/gdlc" "$here/lengths.gdl"
 
 # All models, and names that C uses itself: no warning from the second compiler (reference/run.sh tries the first), and headers that C++ reads.

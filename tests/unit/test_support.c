@@ -12,6 +12,10 @@
 #endif
 #include "../../compiler/support/random.c"
 
+#ifndef STRIDE
+#define STRIDE 1999 /* a prime: every exponent, and mantissas of all kinds */
+#endif
+
 /* ── mathematical functions ───────────────────────────────────────────────────────────────── */
 
 /* How far apart, in units in the last place of the right value. */
@@ -47,7 +51,7 @@ static void check(const char *name, support_vector (*function)(support_vector), 
         if (!isnan(x) && !((double)x >= low && (double)x <= high)) continue;
         cr_expect_leq(units(lane_of(function, x), right((double)x)), most, "%s(%g) is %.9g, not %.9g", name, (double)x, (double)lane_of(function, x), right((double)x));
     }
-    for (uint64_t bits = 0; bits <= UINT32_MAX; bits += 1999) { /* a prime: every exponent, and mantissas of all kinds */
+    for (uint64_t bits = 0; bits <= UINT32_MAX; bits += STRIDE) {
         const float x = number((uint32_t)bits);
         if (!((double)x >= low && (double)x <= high)) continue;
         const double off = units(lane_of(function, x), right((double)x));
@@ -143,8 +147,20 @@ Test(math, lanes_are_folded) {
         largest = fmaxf(largest, lanes[i]);
     }
     cr_expect_eq(support_vector_sum(support_vector_load(lanes)), sum);
-    cr_expect_eq(support_vector_max(support_vector_load(lanes)), largest);
+    cr_expect_eq(support_vector_largest(support_vector_load(lanes)), largest);
     cr_expect_eq(support_lane(support_vector_load(lanes)), lanes[0]);
+}
+
+/* The largest of lanes is not lost, and neither is what is not a number. */
+Test(math, nans_are_kept) {
+    float larger[16], lanes[16];
+    for (int i = 0; i < 16; i++) larger[i] = isnan(left[i]) || isnan(right[i]) ? NAN : left[i] > right[i] ? left[i] : right[i];
+    expect_lanes(support_largest(from(left), from(right)), larger);
+    expect_lanes(support_largest(from(right), from(left)), larger);
+    for (int i = 0; i < SUPPORT_LANES; i++) {
+        for (int k = 0; k < SUPPORT_LANES; k++) lanes[k] = k == i ? NAN : (float)(k % 3);
+        cr_expect(isnan(support_vector_largest(support_vector_load(lanes))));
+    }
 }
 
 /* Where values are equal, the first place counts. */
