@@ -67,7 +67,7 @@ static const char *translate(const char *name, const char *const *candidates, in
         {"reduce_mean", "mean"}, {"reduce_sum", "sum"}, {"maximum", "max"}, {"minimum", "min"}, {"var", "variance"}, {"std", "stddev"},
         {"randn", "normal"}, {"rand", "uniform"}, {"cat", "concat"}, {"concatenate", "concat"}, {"stack", "stacked"},
         {"permute", "transpose"}, {"len", "size"}, {"clip_by_value", "clamp"}, {"stop_gradient", "stop"}, {"detach", "stop"},
-        {"gradient", "grad"}, {"gradients", "grad"}, {"learning_rate", "lr"}, {"alpha", "negative_slope"}, {"out_features", "units"},
+        {"gradient", "grad"}, {"gradients", "grad"}, {"learning_rate", "lr"}, {"use_bias", "bias"}, {"alpha", "negative_slope"}, {"out_features", "units"},
         {"out_channels", "filters"}, {"p", "rate"}, {"loss", "minimize"}, {"batch_size", "batch"}, {"def", "fn"},
         {"function", "fn"}, {"const", "let"}, {"var", "let"}, {"model", "net"}};
     const char *found = NULL;

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Runs every part of the tests, several at a time, and adds up their results. `make test` calls it.
 #
-#     tests/run.sh [PART...]     PART: a name as printed, such as unit/test_parser or golden; all without one
+#     tests/run.sh [PART...]     PART: a name as printed, such as golden or unit/test_parser, or the folder of several, unit; all without one
 #
 # A part is: tests/golden.sh; every executable tests/FOLDER/run.sh; and, in folders without a run.sh, every program
 # built from tests/FOLDER/test_*.c. A part's result is its last line `N passed, N failed`, or Criterion's synthesis.
@@ -61,9 +61,9 @@ rm -rf "$logs" && mkdir -p "$logs" "$B/tests/objects" || exit 1
 find "$B/tests/objects" -type f -mtime +2 -exec rm -f {} + # of cached.sh: not used for days
 parts=$(list_parts)
 for wanted in "$@"; do
-    echo "$parts" | grep -q "^$wanted " || { echo "no test is named $wanted; there are:" $(echo "$parts" | cut -d' ' -f1) >&2; exit 2; }
+    echo "$parts" | grep -q "^$wanted[ /]" || { echo "no test is named $wanted; there are:" $(echo "$parts" | cut -d' ' -f1) >&2; exit 2; }
 done
-[ $# -gt 0 ] && parts=$(for wanted in "$@"; do echo "$parts" | grep "^$wanted "; done)
+[ $# -gt 0 ] && parts=$(for wanted in "$@"; do echo "$parts" | grep "^$wanted[ /]"; done)
 echo "$parts" | xargs -L 1 -P "$jobs" "$0" --part
 cat "$logs"/*.result | awk -v expected="$(echo "$parts" | grep -c .)" '
     { passed += $1; failed += $2 }

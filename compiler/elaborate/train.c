@@ -262,25 +262,38 @@ static void run_clip(PhaseRun *run, const Stmt *stmt) {
 }
 
 /* average <- decay * average + (1 - decay) * value, for each parameter. */
-static void average_tensor(PhaseRun *run, Tensor *tensor, double decay, Span span) {
+static void average_tensor(PhaseRun *run, Tensor *tensor, Value decay, Value rest, Span span) {
     Elaborator *e = run->e;
-    Graph *g = graph_of(e);
     Tensor *average = place_follower(e, arena_printf(e->arena, "%s.average/%s", run->stage->name, tensor->name), tensor, span);
-    Node *old = graph_binary(g, OP_MUL, graph_fill(g, decay, &tensor->shape), latest(e, average));
-    Node *new = graph_binary(g, OP_MUL, graph_fill(g, 1 - decay, &tensor->shape), latest(e, tensor));
-    assign(e, average, graph_binary(g, OP_ADD, old, new), span);
+    Value old = tensor_binary(e, OPERATOR_MUL, decay, tensor_value(latest(e, average), false), span);
+    Value new = tensor_binary(e, OPERATOR_MUL, rest, tensor_value(latest(e, tensor), false), span);
+    assign(e, average, tensor_binary(e, OPERATOR_ADD, old, new, span).node, span);
     if (!average_of(e, tensor)) LIST_PUSH(e->arena, &e->averages, ((Average){ tensor, average }));
 }
 
+/* A decay is a number from 0 to below 1, or is computed from the clock: one for the whole batch. Gives it and what is left to 1. */
+static bool evaluate_decay(PhaseRun *run, Expr *expr, Value *decay, Value *rest) {
+    Elaborator *e = run->e;
+    Value value = force(e, evaluate(e, run->scope, expr, no_name));
+    const bool number = value.kind == VALUE_NUMBER;
+    if (value.kind == VALUE_POISON || !to_tensor(e, value, expr->span, decay)) return false;
+    if ((number && (value.number < 0 || value.number >= 1)) || decay->batched || decay->node->shape.rank > 0) {
+        fail(e, expr->span, "a decay is a number from 0 to below 1, such as 0.999, and may depend on `step` and `epoch`, but this is %s",
+             number ? arena_printf(e->arena, "%g", value.number) : value_text(e, value));
+        return false;
+    }
+    *rest = tensor_value(graph_fill(graph_of(e), number ? 1 - value.number : 1, &decay->node->shape), false);
+    if (!number) *rest = tensor_binary(e, OPERATOR_SUB, *rest, *decay, expr->span);
+    return true;
+}
+
 static void run_average(PhaseRun *run, const Stmt *stmt) {
-    double decay;
-    if (!to_number(run->e, evaluate(run->e, run->scope, stmt->decay, no_name), stmt->decay->span, "a decay", &decay)) return;
-    if (decay < 0 || decay >= 1)
-        fail(run->e, stmt->decay->span, "a decay is a number from 0 to below 1, such as 0.999, but this is %g", decay);
+    Value decay, rest;
+    if (!evaluate_decay(run, stmt->decay, &decay, &rest)) return;
     for (int t = 0; t < stmt->values.count; t++) {
         TensorList tensors = { 0 };
         if (!collect_target(run, stmt->values.items[t], &tensors)) continue;
-        for (int i = 0; i < tensors.count; i++) average_tensor(run, tensors.items[i], decay, stmt->span);
+        for (int i = 0; i < tensors.count; i++) average_tensor(run, tensors.items[i], decay, rest, stmt->span);
     }
 }
 
