@@ -66,19 +66,15 @@ support_expanded support_vector support_pow(support_vector x, support_vector y) 
 }
 
 /*** exp: bits min max vector_spread
- * x = k ln 2 + r with |r| <= ln 2 / 2: a polynomial in r, times 2^k; without an instruction for that in two steps, so that the
- * ends of the range round well. */
+ * x = k ln 2 + r with |r| <= ln 2 / 2: a polynomial in r, its terms in pairs (a chain of operations half as long as Horner's), times
+ * 2^k; without an instruction for that in two steps, so that the ends of the range round well. */
 support_expanded support_vector support_exp(support_vector x) {
     const support_vector bounded = support_max(support_vector_spread(-104.0f), support_min(support_vector_spread(89.0f), x));
     const support_vector shifted = bounded * 1.44269504f + 12582912.0f;
     const support_vector k = shifted - 12582912.0f;
     const support_vector r = (bounded - k * 0.693359375f) + k * 2.12194440e-4f;
-    support_vector p = r * 1.9875691500e-4f + 1.3981999507e-3f;
-    p = p * r + 8.3334519073e-3f;
-    p = p * r + 4.1665795894e-2f;
-    p = p * r + 1.6666665459e-1f;
-    p = p * r + 5.0000001201e-1f;
-    p = (p * (r * r) + r) + 1.0f;
+    const support_vector z = r * r, high = (r * 1.9875691500e-4f + 1.3981999507e-3f) * z + (r * 8.3334519073e-3f + 4.1665795894e-2f);
+    const support_vector p = ((high * z + (r * 1.6666665459e-1f + 5.0000001201e-1f)) * z + r) + 1.0f;
 #if defined __AVX512F__
     return (support_vector)_mm512_scalef_ps((__m512)p, (__m512)k);
 #else
@@ -87,62 +83,57 @@ support_expanded support_vector support_exp(support_vector x) {
 #endif
 }
 
-/*** log_near: expanded vector
- * log(1 + f) + e log(2) for f in [sqrt(1/2) - 1, sqrt(2) - 1], by a polynomial. */
-support_expanded support_vector support_log_near(support_vector f, support_vector e) {
-    const support_vector z = f * f;
-    support_vector p = f * 7.0376836292e-2f - 1.1514610310e-1f;
-    p = p * f + 1.1676998740e-1f;
-    p = p * f - 1.2420140846e-1f;
-    p = p * f + 1.4249322787e-1f;
-    p = p * f - 1.6668057665e-1f;
-    p = p * f + 2.0000714765e-1f;
-    p = p * f - 2.4999993993e-1f;
-    p = p * f + 3.3333331174e-1f;
-    return f + (f * z * p - e * 2.12194440e-4f - 0.5f * z) + e * 0.693359375f;
-}
-
-/*** log: bits select vector_spread log_near
- * x = m 2^e with m in [sqrt(1/2), sqrt(2)). */
+/*** log: bits select vector_spread
+ * x = (1 + f) 2^e with 1 + f in [sqrt(1/2), sqrt(2)): a polynomial in f, its terms in pairs, and e log(2) in two parts. */
 support_expanded support_vector support_log(support_vector x) {
     const support_vector zero = support_vector_spread(0.0f);
     const support_mask tiny = support_less(x, support_vector_spread(1.17549435e-38f));
     const support_words offset = support_to_bits(support_select(tiny, x * 8388608.0f, x)) - 0x3F3504F3u;
     const support_vector whole = support_from_bits(((offset + 0x40000000u) >> 23) + 0x4B400000u); /* e + 128, and 1.5 * 2^23 */
     const support_vector e = whole - support_select(tiny, support_vector_spread(12583063.0f), support_vector_spread(12583040.0f));
-    const support_vector m = support_from_bits((offset & 0x007FFFFFu) + 0x3F3504F3u);
+    const support_vector f = support_from_bits((offset & 0x007FFFFFu) + 0x3F3504F3u) - 1.0f, z = f * f;
+    support_vector p = (f * -1.1514610310e-1f + 1.1676998740e-1f) + z * 7.0376836292e-2f;
+    p = p * z + (f * -1.2420140846e-1f + 1.4249322787e-1f);
+    p = p * z + (f * -1.6668057665e-1f + 2.0000714765e-1f);
+    p = p * z + (f * -2.4999993993e-1f + 3.3333331174e-1f);
+    const support_vector near = f + (f * z * p - e * 2.12194440e-4f - 0.5f * z) + e * 0.693359375f;
     const support_vector rest =
         support_select(support_equal(x, zero), support_vector_spread(-INFINITY), support_vector_spread(NAN));
-    const support_vector result = support_select(support_less(zero, x), support_log_near(m - 1.0f, e), rest);
+    const support_vector result = support_select(support_less(zero, x), near, rest);
     return support_select(support_less(support_vector_spread(3.40282347e+38f), x), x, result);
 }
 
-/*** log1p: indicator vector_spread log_near
- * log(1 + x) for x in 0..1: as it stands, or half of 1 + x and one log(2); both without rounding. */
+/*** log1p: expanded vector
+ * log(1 + x) for x in 0..1: x + q(x) x^2, where q is the polynomial of least relative error, its terms in pairs. */
 support_expanded support_vector support_log1p(support_vector x) {
-    const support_mask large = support_less(support_vector_spread(0.414213562f), x);
-    return support_log_near(support_select(large, 0.5f * x - 0.5f, x), support_indicator(large));
+    const support_vector z = x * x, w = z * z;
+    const support_vector low = (x * 3.33305113e-1f - 4.99999328e-1f) + (x * 1.96954002e-1f - 2.49585873e-1f) * z;
+    const support_vector high = (x * 1.06805539e-1f - 1.53553953e-1f) + (x * 2.0204578e-2f - 5.766443e-2f) * z;
+    return x + (low + (high - 3.31847114e-3f * w) * w) * z;
 }
 
 /*** sqrt: bits max select vector_spread
- * Newton's iteration on 1 / sqrt(x), from the machine's estimate or one by the bits; in less time than the instruction takes on many
- * machines. */
+ * With AVX-512 one step of Newton's from the machine's estimate y of 1 / sqrt(x), which takes half of the time of the instruction and
+ * leaves the divider free; then the table of special values puts x itself for 0 and infinity. */
 support_expanded support_vector support_sqrt(support_vector x) {
+#if defined __AVX512F__
+    const __m512 v = (__m512)x, y = _mm512_rsqrt14_ps(v), s = v * y, off = _mm512_fnmadd_ps(s, y, _mm512_set1_ps(1.0f));
+    return (support_vector)_mm512_fixupimm_ps(_mm512_fmadd_ps(0.5f * s, off, s), v, _mm512_set1_epi32(0x00100100), 0);
+#elif defined __AVX__
+    return (support_vector)_mm256_sqrt_ps((__m256)x);
+#else
     const support_mask tiny = support_less(x, support_vector_spread(1.17549435e-38f));
     const support_vector one = support_vector_spread(1.0f), a = support_select(tiny, x * 16777216.0f, x), half = 0.5f * a;
-#if defined __AVX512F__
-    support_vector y = (support_vector)_mm512_rsqrt14_ps((__m512)support_max(a, support_vector_spread(1.17549435e-38f)));
-#else
     support_vector y = support_from_bits(0x5F375A86u - (support_to_bits(a) >> 1));
     y = y * (1.5f - half * y * y);
     y = y * (1.5f - half * y * y);
-#endif
     y = y * (1.5f - half * y * y);
     const support_vector s = a * y;
     const support_vector root = (s + 0.5f * y * (a - s * s)) * support_select(tiny, support_vector_spread(2.44140625e-4f), one);
     const support_mask negative = support_less(x, support_vector_spread(0.0f));
     const support_mask infinite = support_less(support_vector_spread(3.40282347e+38f), x);
     return support_select(infinite, x, support_select(negative, support_vector_spread(NAN), root));
+#endif
 }
 
 /*** tanh: exp abs select vector_spread
