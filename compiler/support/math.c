@@ -114,12 +114,13 @@ support_expanded support_vector support_log1p(support_vector x) {
 
 /*** sqrt: bits max select vector_spread
  * With AVX-512 one step of Newton's from the machine's estimate y of 1 / sqrt(x), which takes half of the time of the instruction and
- * leaves the divider free; then the table of special values puts x itself for 0 and infinity. */
+ * leaves the divider free; then the table of special values puts x itself for 0 and infinity. (As for `round`: where gcc does not
+ * optimise, that is a macro that warnings are given of.) */
 support_expanded support_vector support_sqrt(support_vector x) {
-#if defined __AVX512F__
+#if defined __AVX512F__ && defined __OPTIMIZE__
     const __m512 v = (__m512)x, y = _mm512_rsqrt14_ps(v), s = v * y, off = _mm512_fnmadd_ps(s, y, _mm512_set1_ps(1.0f));
     return (support_vector)_mm512_fixupimm_ps(_mm512_fmadd_ps(0.5f * s, off, s), v, _mm512_set1_epi32(0x00100100), 0);
-#elif defined __AVX__
+#elif defined __AVX__ && !defined __AVX512F__
     return (support_vector)_mm256_sqrt_ps((__m256)x);
 #else
     const support_mask tiny = support_less(x, support_vector_spread(1.17549435e-38f));

@@ -59,9 +59,9 @@ support_expanded void support_tile(const size_t rows, const size_t vectors, size
         }
 }
 
-/*** tile_of: tile
+/*** tile_of: separate tile
  * The same for any number of rows and registers that a tile can have: one function for all products. */
-static void support_tile_of(size_t rows, size_t vectors, size_t depth, size_t lanes, const support_operands *o) {
+support_separate void support_tile_of(size_t rows, size_t vectors, size_t depth, size_t lanes, const support_operands *o) {
 #define SUPPORT_CASES(ROWS)                                                                                                    \
     case 3 * ROWS - 2: support_tile(ROWS, 1, depth, lanes, o); break;                                                          \
     case 3 * ROWS - 1: support_tile(ROWS, 2, depth, lanes, o); break;                                                          \
@@ -86,23 +86,43 @@ static void support_strip(size_t m, size_t vectors, size_t depth, size_t lanes, 
     }
 }
 
-/*** product: strip
+/*** depth
+ * Of the equal blocks in which a sum of k terms is taken: about `usual`, less than one and a half times that. */
+static size_t support_depth(size_t k, size_t usual) {
+    const size_t blocks = k > usual ? (k + usual / 2) / usual : 1;
+    return k > 0 ? (k + blocks - 1) / blocks : 1;
+}
+
+/*** columns: vector_load_part vector_store
+ * What `a` has for a few rows of the result, no more than there are lanes, packed: neighbours along m are neighbours there. */
+static void support_columns(size_t rows, size_t depth, const float *a, size_t a_k, float *to) {
+    for (size_t k = 0; k < depth; k++)
+        support_vector_store(to + k * SUPPORT_LANES, support_vector_load_part(a + k * a_k, (ptrdiff_t)rows));
+}
+
+/*** product: depth columns strip
  * Columns in lanes, for a b whose rows are packed (b_n is 1). What a strip of columns needs of b stays in the first-level cache while
  * it is multiplied with some rows of `a`, which stay in the second; the rows of b for the next block of depth are brought there
  * meanwhile, in the order of memory. Strips have equal widths, as far as they can: of fewer registers, a tile would wait for its
- * own sums. */
+ * own sums. An `a` that each tile would meet on more pages than the processor keeps track of is packed. */
 static void support_product(size_t m, size_t n, size_t k, const float *a, size_t a_m, size_t a_k, const float *b, size_t b_k,
                             float *c, size_t c_m, int add) {
-    enum { DEPTH = 128, ROWS = 256 };
-    for (size_t row = 0; row < m; row += ROWS)
-        for (size_t start = 0; start == 0 || start < k; start += DEPTH) {
-            const size_t rows = m - row < ROWS ? m - row : ROWS, depth = k - start < DEPTH ? k - start : DEPTH;
-            const size_t next = start + 2 * DEPTH < k ? start + 2 * DEPTH : k;
-            support_operands strip = {.a_m = a_m, .a_k = a_k, .b_k = b_k, .b_n = 1, .c_m = c_m, .add = add || start > 0,
-                                      .ahead = b + (start + depth) * b_k, .end = b + next * b_k};
+    enum { DEPTH = 128, ROWS = 256, NEAR = 64 << 10 };
+    float packed[3 * DEPTH / 2 * SUPPORT_LANES];
+    const size_t block = support_depth(k, DEPTH);
+    const int far = a_m == 1 && block * a_k > NEAR;
+    const size_t most = far ? SUPPORT_LANES : ROWS;
+    for (size_t row = 0; row < m; row += most)
+        for (size_t start = 0; start == 0 || start < k; start += block) {
+            const size_t rows = m - row < most ? m - row : most, depth = k - start < block ? k - start : block;
+            const size_t next = start + 2 * block < k ? start + 2 * block : k;
+            const float *const left = far ? packed : a + row * a_m + start * a_k;
+            support_operands strip = {.a_m = a_m, .a_k = far ? SUPPORT_LANES : a_k, .b_k = b_k, .b_n = 1, .c_m = c_m,
+                                      .add = add || start > 0, .ahead = b + (start + depth) * b_k, .end = b + next * b_k};
             size_t registers = (n + SUPPORT_LANES - 1) / SUPPORT_LANES, column = 0;
+            if (far) support_columns(rows, depth, a + row + start * a_k, a_k, packed);
             for (size_t strips = (registers + 2) / 3, vectors; strips > 0; strips--, registers -= vectors) {
-                strip.a = a + row * a_m + start * a_k, strip.b = b + start * b_k + column, strip.c = c + row * c_m + column;
+                strip.a = left, strip.b = b + start * b_k + column, strip.c = c + row * c_m + column;
                 vectors = (registers + strips - 1) / strips;
                 column += vectors * SUPPORT_LANES;
                 support_strip(rows, vectors, depth, column < n ? SUPPORT_LANES : n + SUPPORT_LANES - column, &strip);
@@ -110,10 +130,10 @@ static void support_product(size_t m, size_t n, size_t k, const float *a, size_t
         }
 }
 
-/*** turned_tile: operands vector_transpose vector_spread vector_multiply_add vector_load_part vector_store_part
- * `rows` rows of c, in the lanes of a register for each of its columns, which are a power of two. Neighbours along m in `a` are
- * neighbours in memory. */
-support_expanded void support_turned_tile(const size_t columns, size_t depth, size_t rows, const support_operands *o) {
+/*** turned_tile: operands vector_transpose vector_spread vector_multiply_add vector_load_part vector_store_part first
+ * `rows` rows of c, in the lanes of a register for each of its columns, which are a power of two; the first `done` of them stay as they
+ * are. Neighbours along m in `a` are neighbours in memory. */
+support_expanded void support_turned_tile(const size_t columns, size_t depth, size_t rows, size_t done, const support_operands *o) {
     support_vector sum[SUPPORT_LANES];
     const float *a = o->a, *b[4];
     SUPPORT_UNROLLED
@@ -131,23 +151,27 @@ support_expanded void support_turned_tile(const size_t columns, size_t depth, si
     SUPPORT_UNROLLED
     for (size_t i = 0; i < SUPPORT_LANES; i++) {
         float *to = o->c + i * o->c_m;
-        if (i < rows && o->add) sum[i] += support_vector_load_part(to, (ptrdiff_t)columns);
-        if (i < rows) support_vector_store_part(to, sum[i], (ptrdiff_t)columns);
+        if (i >= rows) continue;
+        const support_vector old = o->add || done > 0 ? support_vector_load_part(to, (ptrdiff_t)columns) : support_vector_spread(0.0f);
+        if (o->add) sum[i] += old;
+        support_vector_store_part(to, done > 0 ? support_first(old, (ptrdiff_t)done, sum[i]) : sum[i], (ptrdiff_t)columns);
     }
 }
 
 /*** turned_tile_of: turned_tile
- * The same for as many columns as there are lanes, or fewer: returns how many it has done, the largest power of two. */
-static size_t support_turned_tile_of(size_t columns, size_t depth, size_t rows, const support_operands *o) {
+ * The same for the columns from `column` on: as many as there are lanes, or at the end the next power of two, which begins before
+ * `column` then. Returns the first column that is left. */
+static size_t support_turned_tile_of(size_t column, size_t n, size_t depth, size_t rows, support_operands *o) {
+    size_t columns = SUPPORT_LANES, done;
+    while (columns / 2 >= n - column || columns > n) columns /= 2;
+    done = columns > n - column ? columns - (n - column) : 0;
+    o->b += (column - done) * o->b_n, o->c += column - done;
 #define SUPPORT_TURNED(COLUMNS)                                                                                                \
-    if (COLUMNS <= SUPPORT_LANES && columns >= COLUMNS) {                                                                      \
-        support_turned_tile(COLUMNS <= SUPPORT_LANES ? COLUMNS : 1, depth, rows, o);                                           \
-        return COLUMNS;                                                                                                        \
-    }
-    SUPPORT_TURNED(16) SUPPORT_TURNED(8) SUPPORT_TURNED(4) SUPPORT_TURNED(2)
+    if (COLUMNS <= SUPPORT_LANES && columns == COLUMNS)                                                                        \
+        support_turned_tile(COLUMNS <= SUPPORT_LANES ? COLUMNS : 1, depth, rows, done, o);
+    SUPPORT_TURNED(16) SUPPORT_TURNED(8) SUPPORT_TURNED(4) SUPPORT_TURNED(2) SUPPORT_TURNED(1)
 #undef SUPPORT_TURNED
-    support_turned_tile(1, depth, rows, o);
-    return 1;
+    return column + columns - done;
 }
 
 /*** panel: vector_transpose vector_spread vector_load_part vector_store
@@ -167,25 +191,24 @@ static void support_panel(size_t rows, size_t columns, const float *from, size_t
         for (size_t i = 0; i < rows; i++) to[k * SUPPORT_LANES + i] = from[i * row + k * column];
 }
 
-/*** product_turned: turned_tile_of panel
+/*** product_turned: depth turned_tile_of panel
  * Rows in lanes, for any b. What `a` has for one register is brought in order first, where a_m is not 1. */
 static void support_product_turned(size_t m, size_t n, size_t k, const float *a, size_t a_m, size_t a_k, const float *b,
                                    size_t b_k, size_t b_n, float *c, size_t c_m, int add) {
-    enum { DEPTH = 256 };
-    float panel[DEPTH * SUPPORT_LANES];
-    support_operands tile = {.a = panel, .a_m = 1, .a_k = SUPPORT_LANES, .b_k = b_k, .b_n = b_n, .c_m = c_m};
-    for (size_t start = 0; start == 0 || start < k; start += DEPTH)
+    enum { DEPTH = 208 };
+    float panel[(3 * DEPTH / 2 + SUPPORT_LANES) * SUPPORT_LANES];
+    const size_t block = (support_depth(k, DEPTH) + SUPPORT_LANES - 1) / SUPPORT_LANES * SUPPORT_LANES;
+    for (size_t start = 0; start == 0 || start < k; start += block)
         for (size_t row = 0; row < m; row += SUPPORT_LANES) {
-            const size_t depth = k - start < DEPTH ? k - start : DEPTH;
+            const size_t depth = k - start < block ? k - start : block;
             const size_t rows = m - row < SUPPORT_LANES ? m - row : SUPPORT_LANES;
             const float *from = a + row * a_m + start * a_k;
             if (a_m != 1) support_panel(rows, depth, from, a_m, a_k, panel);
-            else tile.a = from, tile.a_k = a_k;
-            tile.add = add || start > 0;
             for (size_t column = 0; column < n;) {
-                tile.b = b + start * b_k + column * b_n;
-                tile.c = c + row * c_m + column;
-                column += support_turned_tile_of(n - column, depth, rows, &tile);
+                support_operands tile = {.a = a_m == 1 ? from : panel, .a_m = 1, .a_k = a_m == 1 ? a_k : SUPPORT_LANES,
+                                         .b = b + start * b_k, .b_k = b_k, .b_n = b_n, .c = c + row * c_m, .c_m = c_m,
+                                         .add = add || start > 0};
+                column = support_turned_tile_of(column, n, depth, rows, &tile);
             }
         }
 }

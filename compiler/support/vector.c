@@ -15,6 +15,14 @@
 #define support_expanded static inline
 #endif
 
+/*** separate
+ * A function that is not expanded into the only one that calls it: its loops need the registers. */
+#if defined __GNUC__
+#define support_separate static __attribute__((noinline))
+#else
+#define support_separate static
+#endif
+
 /*** vector
  * SUPPORT_LANES numbers that are computed side by side. SUPPORT_TILE by two of them, with what they are made from, fill the
  * registers. */
