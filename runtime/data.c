@@ -54,9 +54,9 @@ static int check_count(const gdl_data *data, size_t i, gdl_error *error) {
     size_t count = data->array[i]->shape[0];
     if (count == data->count)
         return 0;
-    return gdl_fail(error, "%s has %zu examples for input %s, but %s has %zu for input %s; they must be as many",
+    return gdl_fail(error, "%s has %zu examples for input %s, but %s has %zu for input %s; they must be as many: cut the longer, as by array[:%zu] in NumPy",
                     data->array[i]->path, count, data->port[i].name, data->array[0]->path, data->count,
-                    data->port[0].name);
+                    data->port[0].name, count < data->count ? count : data->count);
 }
 
 static int check_input(const gdl_data *data, size_t i, gdl_error *error) {

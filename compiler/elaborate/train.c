@@ -289,7 +289,8 @@ static bool evaluate_decay(PhaseRun *run, Expr *expr, Value *decay, Value *rest)
 
 static void run_average(PhaseRun *run, const Stmt *stmt) {
     Value decay, rest;
-    if (!evaluate_decay(run, stmt->decay, &decay, &rest)) return;
+    if (!evaluate_decay(run, stmt->decay, &decay, &rest)) /* a poor one, but `averaged` is not to complain too */
+        decay = rest = tensor_value(graph_fill(graph_of(run->e), 0, &(Shape){ 0 }), false);
     for (int t = 0; t < stmt->values.count; t++) {
         TensorList tensors = { 0 };
         if (!collect_target(run, stmt->values.items[t], &tensors)) continue;

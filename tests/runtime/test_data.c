@@ -123,6 +123,7 @@ Test(data, counts_must_agree) {
     gdl_array x = pixel_array(), label = kind_array();
     label.shape[0] = label.size = 5;
     expect_refused(&x, &label, "labels.npy has 5 examples");
+    expect_refused(&x, &label, "they must be as many: cut the longer, as by array[:5] in NumPy");
 }
 
 Test(data, labels_in_range) {
