@@ -96,6 +96,25 @@ const char *emit_kernel(Emit *emit, Text *to, const char *name, const Step *step
 void emit_inline(Emit *emit, Text *to, const Program *program, const Step *step, int margin);
 const char *buffer_type(const Buffer *buffer); /* "float" or "int32_t" */
 
+/* The body in the making: a line at the margin, names that are free, values that variables hold. */
+void kernel_line(Kernel *kernel, const char *format, ...) __attribute__((format(printf, 2, 3)));
+const char *kernel_name(Kernel *kernel, const char *wanted);
+const char *name_in_loops(Kernel *kernel, const char *base, int depth);       /* "h_ij" */
+const char *at_text(Kernel *kernel, const Statement *statement);              /* the element that it fills: "h[100 * i + j]" */
+void declare_value(Kernel *kernel, const Scalar *scalar);
+void know_result(Kernel *kernel, Statement *statement, const char *name, bool lanes);
+bool is_compound(const Scalar *scalar);                                       /* its text is more than a name or a number */
+
+/* ── reduction.c: sums and maxima ─────────────────────────────────────────────────────────── */
+
+/* Before and behind the loop, which is called with itself as the step; `lanes`: its turns are computed in vectors. */
+void open_reductions(Kernel *kernel, const Step *loop, const Step *step, bool lanes);
+void close_reductions(Kernel *kernel, const Step *loop, const Step *step, bool lanes);
+/* What the turns contribute, where its variables have been declared. */
+void emit_reduced(Kernel *kernel, const Statement *statement);
+/* Fills what the statement is accumulated in with its first value; without a loop: all of it. */
+void clear_memory(Kernel *kernel, const Step *loop, const Statement *statement);
+
 /* ── lanes.c: loops computed in vectors ───────────────────────────────────────────────────── */
 
 enum { MOST_LANES = 16 /* of any machine that support/vector.c knows */ };
