@@ -1,6 +1,6 @@
 #!/bin/sh
-# The memory of a training process and its time from the start to the end of the first step, beside PyTorch's where that is installed;
-# and the time that it takes to make one. The data are one batch, so that next to nothing of either is theirs. Of models that read
+# The memory of a training process and its time from the start to where its first step can begin, and to the end of that, beside PyTorch's
+# where that is installed; and the time that it takes to make one. The data are one batch, so that next to nothing of either is theirs. Of models that read
 # images alone.
 #
 #     tests/bench/footprint.sh MODEL...
@@ -19,13 +19,19 @@ has_torch() {
 }
 has_torch || python=
 
-printf '\nA training process, one step, one thread: resident memory in MB, time from start to end in milliseconds\n\n'
-printf '%-18s %10s %9s %12s %12s %7s\n' model MB ms 'PyTorch MB' 'PyTorch ms' ratio
+# trained MODEL EPOCHS: with one batch, which is one step an epoch.
+trained() {
+    batch=$(sed -n 's/^ *batch //p' "models/$1.gdl" | head -n 1)
+    "$bench/footprint" 10 "$bench/$1" train --data "$data/train-images-idx3-ubyte.gz" --epochs "$2" --limit "$batch"
+}
+
+printf '\nA training process, one thread: resident memory in MB; milliseconds from its start to where the first step can begin, and to the end of it\n\n'
+printf '%-18s %8s %9s %9s %12s %12s %7s\n' model MB begin end 'PyTorch MB' 'PyTorch end' ratio
 for model; do
-    batch=$(sed -n 's/^ *batch //p' "models/$model.gdl" | head -n 1)
-    ours=$("$bench/footprint" 10 "$bench/$model" train --data "$data/train-images-idx3-ubyte.gz" --epochs 1 --limit "$batch") || continue
+    begun=$(trained "$model" 0) && ended=$(trained "$model" 1) || continue
     theirs=$([ -n "$python" ] && "$bench/footprint" 2 "$python" tests/bench/peers.py "$model" --once) || theirs='- -'
-    echo "$model $ours $theirs" | awk '{ printf "%-18s %10s %9s %12s %12s %7s\n", $1, $3, $2, $5, $4, ($5 > 0 ? sprintf("%.3f", $3 / $5) : "-") }'
+    echo "$model $begun $ended $theirs" |
+        awk '{ printf "%-18s %8s %9s %9s %12s %12s %7s\n", $1, $5, $2, $4, $7, $6, ($7 > 0 ? sprintf("%.3f", $5 / $7) : "-") }'
 done
 
 printf '\nMaking it: gdlc from the text to C, in milliseconds; the C compiler with the options of trainers, in seconds\n\n'
