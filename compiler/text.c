@@ -9,7 +9,7 @@ static void reserve(Text *text, size_t more)
     size_t needed = text->length + more + 1;
     if (needed <= text->capacity)
         return;
-    size_t capacity = text->capacity == 0 ? 64 : text->capacity;
+    size_t capacity = text->capacity == 0 ? 128 : text->capacity;
     while (capacity < needed)
         capacity *= 2;
     char *bytes = arena_alloc(text->arena, capacity);
@@ -19,7 +19,8 @@ static void reserve(Text *text, size_t more)
     text->capacity = capacity;
 }
 
-/* Most pieces fit into the room that is left, and are printed once. */
+/* Most pieces fit into the room that is left, and are printed once. (Long ones are for text_bytes: the C library goes through what does not
+ * fit a character at a time.) */
 void text_add(Text *text, const char *format, ...)
 {
     va_list arguments, again;

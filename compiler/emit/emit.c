@@ -102,7 +102,8 @@ static void emit_source(Emit *emit, Text *to, const char *header) {
     emit_model_struct(emit, to);
     emit_profile_types(emit, to);
     emit_pieces(emit, to);
-    text_add(to, "\n%s", code.bytes);
+    text_add(to, "\n");
+    text_bytes(to, code.bytes, code.length);
 }
 
 void emit(Context *context, const Module *module, const Options *options, const ProgramList *programs, const Plan *plan,

@@ -87,17 +87,21 @@ const char *task_name(Emit *emit, const char *program, int number) {
 
 void emit_task_function(Emit *emit, Text *to, const char *program, const char *name, const Task *task, const char *parameters,
                         const char *pointers, const char *lines) {
-    Text parts = {.arena = emit->arena};
-    declare_parts(emit, &parts, task, lines);
-    const char *body = arena_printf(emit->arena, "%s%s\n%s", pointers, parts.length ? parts.bytes : "", lines);
-    const Parameters all = convert_parameters(emit, parameters, body);
+    Text body = {.arena = emit->arena};
+    text_bytes(&body, pointers, strlen(pointers));
+    declare_parts(emit, &body, task, lines);
+    text_add(&body, "\n");
+    text_bytes(&body, lines, strlen(lines));
+    const Parameters all = convert_parameters(emit, parameters, body.bytes);
     if (task->chunks > 1)
         text_add(to, "/* Phase %d: %s turns in %" PRId64 " chunks. */\n", task->phase, poly_text(emit, task->share.turns), task->chunks);
     else text_add(to, "/* Phase %d: a single chunk. */\n", task->phase);
     text_add(to, "static void %s(const void *arguments, %s claim) {\n", name, piece(emit, "claim"));
     if (all.constants.length) text_add(to, "    const struct %s *const call = arguments;\n%s", program, all.constants.bytes);
     else text_add(to, "    (void)arguments;\n");
-    text_add(to, "%s%s}\n\n", mentions(body, "claim") ? "" : "    (void)claim;\n", body);
+    if (!mentions(body.bytes, "claim")) text_add(to, "    (void)claim;\n");
+    text_bytes(to, body.bytes, body.length);
+    text_add(to, "}\n\n");
 }
 
 void emit_team_function(Emit *emit, Text *to, const char *name, const char *parameters, const TaskList *tasks) {
