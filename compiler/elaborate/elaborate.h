@@ -17,6 +17,7 @@
  *     place.c        who owns which tensor: nets, layers, paths
  *     port.c         inputs and outputs of entry points
  *     train.c        stages and phases
+ *     target.c       the parameters that they change; clip, average
  *     optimizer.c    update rules */
 #ifndef ELABORATE_H
 #define ELABORATE_H
@@ -287,6 +288,13 @@ Value run_windows(Elaborator *e, Call *call);
 /* ── train.c ──────────────────────────────────────────────────────────────────────────────── */
 
 void elaborate_train(Elaborator *e, const Callable *train);
+
+/* ── target.c: parameters that a phase changes ────────────────────────────────────────────── */
+
+/* Adds the parameters of a net, a layer of it, or one parameter. False, with an error, where there are none. */
+bool collect_target(Elaborator *e, Scope *scope, Expr *target, TensorList *tensors);
+void run_clip(Elaborator *e, Scope *scope, const Stmt *stmt);
+void run_average(Elaborator *e, Scope *scope, const char *stage, const Stmt *stmt); /* the averages are states of the stage */
 
 /* ── optimizer.c ──────────────────────────────────────────────────────────────────────────── */
 

@@ -162,24 +162,6 @@ static bool contains(const TensorList *list, const Tensor *tensor) {
     return false;
 }
 
-/* The parameters of a net, a layer of it, or one parameter. */
-static bool collect_target(PhaseRun *run, Expr *target, TensorList *tensors) {
-    Elaborator *e = run->e;
-    Value value = evaluate_callee(e, run->scope, target);
-    int before = tensors->count;
-    if (value.kind == VALUE_POISON) return false;
-    if (value.kind == VALUE_STATE && value.tensor->role == TENSOR_PARAM) LIST_PUSH(e->arena, tensors, value.tensor);
-    else if (value.kind == VALUE_PLACE) place_collect(e, value.place, tensors);
-    else if (value.kind == VALUE_FUNCTION && value.callable->decl && value.callable->decl->kind == DECL_NET)
-        place_collect(e, place_net(e, value.callable), tensors);
-    else {
-        fail(e, target->span, "a net, a layer of a net or a parameter is expected here, but this is %s", value_text(e, value));
-        return false;
-    }
-    if (tensors->count == before) fail(e, target->span, "this has no parameters to update");
-    return tensors->count > before;
-}
-
 /* Whether the value depends on the tensor by a way that has a gradient. */
 static bool has_gradient(Node *derivative) {
     double zero;
@@ -199,7 +181,7 @@ static Update read_update(PhaseRun *run, const Stmt *stmt) {
     Update update = { .stmt = stmt, .targets = arena_alloc(run->e->arena, sizeof *update.targets * (size_t)(count + 1)) };
     locate(run->e, stmt->span);
     for (int t = 0; t < count; t++)
-        if (!collect_target(run, stmt->values.items[t], &update.targets[t])) update.targets[t].count = 0;
+        if (!collect_target(run->e, run->scope, stmt->values.items[t], &update.targets[t])) update.targets[t].count = 0;
     return update;
 }
 
@@ -243,61 +225,6 @@ static void add_target(PhaseRun *run, const TensorList *target, Span span, Updat
     if (target->count && !reached) fail(e, span, "the loss does not depend on this, so there is nothing to update");
 }
 
-static void run_clip(PhaseRun *run, const Stmt *stmt) {
-    Elaborator *e = run->e;
-    double low, high;
-    if (!to_number(e, evaluate(e, run->scope, stmt->low, no_name), stmt->low->span, "a bound", &low)) return;
-    if (!to_number(e, evaluate(e, run->scope, stmt->high, no_name), stmt->high->span, "a bound", &high)) return;
-    if (low >= high) fail(e, stmt->low->span, "the lower bound %g is not below the upper, %g", low, high);
-    for (int t = 0; t < stmt->values.count; t++) {
-        TensorList tensors = { 0 };
-        if (!collect_target(run, stmt->values.items[t], &tensors)) continue;
-        for (int i = 0; i < tensors.count; i++) {
-            Graph *g = graph_of(e);
-            Node *x = latest(e, tensors.items[i]), *lows = graph_fill(g, low, &x->shape), *highs = graph_fill(g, high, &x->shape);
-            Node *upper = graph_select(g, graph_binary(g, OP_LT, highs, x), highs, x);
-            assign(e, tensors.items[i], graph_select(g, graph_binary(g, OP_LT, x, lows), lows, upper), stmt->span);
-        }
-    }
-}
-
-/* average <- decay * average + (1 - decay) * value, for each parameter. */
-static void average_tensor(PhaseRun *run, Tensor *tensor, Value decay, Value rest, Span span) {
-    Elaborator *e = run->e;
-    Tensor *average = place_follower(e, arena_printf(e->arena, "%s.average/%s", run->stage->name, tensor->name), tensor, span);
-    Value old = tensor_binary(e, OPERATOR_MUL, decay, tensor_value(latest(e, average), false), span);
-    Value new = tensor_binary(e, OPERATOR_MUL, rest, tensor_value(latest(e, tensor), false), span);
-    assign(e, average, tensor_binary(e, OPERATOR_ADD, old, new, span).node, span);
-    if (!average_of(e, tensor)) LIST_PUSH(e->arena, &e->averages, ((Average){ tensor, average }));
-}
-
-/* A decay is a number from 0 to below 1, or is computed from the clock: one for the whole batch. Gives it and what is left to 1. */
-static bool evaluate_decay(PhaseRun *run, Expr *expr, Value *decay, Value *rest) {
-    Elaborator *e = run->e;
-    Value value = force(e, evaluate(e, run->scope, expr, no_name));
-    const bool number = value.kind == VALUE_NUMBER;
-    if (value.kind == VALUE_POISON || !to_tensor(e, value, expr->span, decay)) return false;
-    if ((number && (value.number < 0 || value.number >= 1)) || decay->batched || decay->node->shape.rank > 0) {
-        fail(e, expr->span, "a decay is a number from 0 to below 1, such as 0.999, and may depend on `step` and `epoch`, but this is %s",
-             number ? arena_printf(e->arena, "%g", value.number) : value_text(e, value));
-        return false;
-    }
-    *rest = tensor_value(graph_fill(graph_of(e), number ? 1 - value.number : 1, &decay->node->shape), false);
-    if (!number) *rest = tensor_binary(e, OPERATOR_SUB, *rest, *decay, expr->span);
-    return true;
-}
-
-static void run_average(PhaseRun *run, const Stmt *stmt) {
-    Value decay, rest;
-    if (!evaluate_decay(run, stmt->decay, &decay, &rest)) /* a poor one, but `averaged` is not to complain too */
-        decay = rest = tensor_value(graph_fill(graph_of(run->e), 0, &(Shape){ 0 }), false);
-    for (int t = 0; t < stmt->values.count; t++) {
-        TensorList tensors = { 0 };
-        if (!collect_target(run, stmt->values.items[t], &tensors)) continue;
-        for (int i = 0; i < tensors.count; i++) average_tensor(run, tensors.items[i], decay, rest, stmt->span);
-    }
-}
-
 static void check_updated_once(PhaseRun *run, const Update *update) {
     for (int i = 0; i < update->tensors.count; i++)
         if (contains(&run->updated, update->tensors.items[i])) {
@@ -326,8 +253,8 @@ static void run_updates(PhaseRun *run, Node *loss) {
     differentiate_loss(run, simplify_node(graph_of(e), loss, NULL, 0), &updates);
     for (int i = 0; i < updates.count; i++) {
         const Stmt *stmt = updates.items[i].stmt;
-        if (stmt->kind == STMT_CLIP) run_clip(run, stmt);
-        else if (stmt->kind == STMT_AVERAGE) run_average(run, stmt);
+        if (stmt->kind == STMT_CLIP) run_clip(run->e, run->scope, stmt);
+        else if (stmt->kind == STMT_AVERAGE) run_average(run->e, run->scope, run->stage->name, stmt);
         else run_update(run, &updates.items[i], number++ ? arena_printf(e->arena, "%s.%d", prefix, number) : prefix);
     }
 }
