@@ -66,7 +66,7 @@ static const char *function_name(Emit *emit, Text *functions, const Conv *conv) 
     if (known < emit->convolutions.count) return name;
     LIST_PUSH(emit->arena, &emit->convolutions, text);
     comment_function(functions, conv);
-    text_add(functions, "static void %s%s", name, text);
+    text_add(functions, "%s void %s%s", piece(emit, "separate"), name, text);
     return name;
 }
 

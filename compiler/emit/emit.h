@@ -19,13 +19,18 @@ typedef struct Emit {
     WordList pieces;         /* of support/ that the code calls */
     WordList kernels;        /* --profile: what begins each counter, as C */
     WordList convolutions;   /* functions for convolutions, without their names */
+    WordList functions, nameless; /* functions for loop nests: what they are called, and their text as function_alike compares it */
 } Emit;
 
 enum { HEADER_BYTES = 128 };     /* what lies before a model's tensors, without counters: see header_bytes */
 
+/* A function without its name, and the arguments of a call. */
+typedef struct Function { const char *parameters, *body, *arguments; } Function;
+
 /* ── names.c ──────────────────────────────────────────────────────────────────────────────── */
 
 const char *c_name(Arena *arena, const char *name);              /* an identifier of C */
+bool c_function(const char *name);                               /* it begins as functions of emitted code do */
 const char *port_name(Emit *emit, const char *name);             /* as a parameter of a public function */
 const char *base_name(const char *path);                         /* without its folder */
 const char *phase_name(Emit *emit, const Stage *stage, const Phase *phase); /* "gan_discriminate"; a stage's only phase has its name */
@@ -90,8 +95,7 @@ const char *loop_name(int depth);
 
 /* ── kernel.c: a loop nest as a function ──────────────────────────────────────────────────── */
 
-/* Appends the function for the step, named `name`, and returns the text of a call, for the range. */
-const char *emit_kernel(Emit *emit, Text *to, const char *name, const Step *step, const Range *range);
+Function kernel_function(Emit *emit, const Step *step, const Range *range); /* for the step, called for the range */
 /* A statement without loops, as lines of the program that has it. */
 void emit_inline(Emit *emit, Text *to, const Program *program, const Step *step, int margin);
 const char *buffer_type(const Buffer *buffer); /* "float" or "int32_t" */
@@ -114,6 +118,11 @@ void close_reductions(Kernel *kernel, const Step *loop, const Step *step, bool l
 void emit_reduced(Kernel *kernel, const Statement *statement);
 /* Fills what the statement is accumulated in with its first value; without a loop: all of it. */
 void clear_memory(Kernel *kernel, const Step *loop, const Statement *statement);
+
+/* ── alike.c: functions that differ only in names ─────────────────────────────────────────── */
+
+/* What the function is called: `name`, unless one that differs only in the names of its variables has been here before. */
+const char *function_alike(Emit *emit, const Function *function, const char *name);
 
 /* ── lanes.c: loops computed in vectors ───────────────────────────────────────────────────── */
 

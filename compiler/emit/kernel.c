@@ -289,7 +289,7 @@ static void list_parameters(Kernel *kernel, const char *body, Text *parameters, 
         }
 }
 
-const char *emit_kernel(Emit *emit, Text *to, const char *name, const Step *step, const Range *range) {
+Function kernel_function(Emit *emit, const Step *step, const Range *range) {
     Text body = {.arena = emit->arena}, parameters = {.arena = emit->arena}, arguments = {.arena = emit->arena};
     Kernel kernel = {.emit = emit, .to = &body, .step = step, .margin = INDENT, .ranged = range != NULL};
     step_accesses(emit->arena, step, &kernel.accesses);
@@ -301,11 +301,7 @@ const char *emit_kernel(Emit *emit, Text *to, const char *name, const Step *step
         add_parameter(&parameters, &arguments, "size_t ", "end", range->end);
     }
     list_parameters(&kernel, body.bytes, &parameters, &arguments);
-    const int column = (int)strlen("static void (") + (int)strlen(name);
-    text_add(to, "static void %s(", name);
-    add_wrapped(to, parameters.bytes, column, 120);
-    text_add(to, ") {\n%s}\n\n", body.bytes);
-    return arena_printf(emit->arena, "%s(%s);", name, arguments.bytes);
+    return (Function){parameters.bytes, body.bytes, arguments.bytes};
 }
 
 /* In a block of its own where it needs variables. */

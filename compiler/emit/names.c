@@ -74,13 +74,16 @@ const char *c_name(Arena *arena, const char *name) {
     return copy;
 }
 
-const char *c_variable(Arena *arena, const char *name) {
+bool c_function(const char *name) {
     static const char *const functions[] = {"support_", "SUPPORT_", "run_", "loop_", "convolve_", "call_",
                                             "cblas_",   "Cblas",    "gdl_", "GDL_",  "task_"};
     for (size_t i = 0; i < sizeof functions / sizeof *functions; i++)
-        if (strncmp(name, functions[i], strlen(functions[i])) == 0)
-            return arena_printf(arena, "x_%s", c_name(arena, name));
-    return c_name(arena, name);
+        if (strncmp(name, functions[i], strlen(functions[i])) == 0) return true;
+    return false;
+}
+
+const char *c_variable(Arena *arena, const char *name) {
+    return c_function(name) ? arena_printf(arena, "x_%s", c_name(arena, name)) : c_name(arena, name);
 }
 
 /* As a parameter or member in the header: the name itself wherever C and C++ allow it. */

@@ -127,11 +127,27 @@ typedef struct Part {
     int loops, margin;
 } Part;
 
+static void emit_loop_function(Part *part, const Step *step, const char *name, const Function *function) {
+    Text *to = part->kernels;
+    const char *head = arena_printf(part->emit->arena, "%s void %s(", piece(part->emit, "separate"), name);
+    comment_loops(part->emit, to, step, 0);
+    text_add(to, "%s", head);
+    add_wrapped(to, function->parameters, (int)strlen(head), LINE_WIDTH);
+    text_add(to, ") {\n%s}\n\n", function->body);
+}
+
+/* A call, and the function where there is none alike. */
 static void emit_loops(Part *part, const Step *step, const Range *range) {
-    const char *name = arena_printf(part->emit->arena, "loop_%s_%d", part->name + strlen("run_"), ++part->loops);
-    comment_loops(part->emit, &part->body, step, part->margin);
-    comment_loops(part->emit, part->kernels, step, 0);
-    add_statement(&part->body, part->margin, emit_kernel(part->emit, part->kernels, name, step, range));
+    Emit *emit = part->emit;
+    const Function function = kernel_function(emit, step, range);
+    const char *own = arena_printf(emit->arena, "loop_%s_%d", part->name + strlen("run_"), part->loops + 1);
+    const char *name = function_alike(emit, &function, own);
+    if (name == own) {
+        part->loops++;
+        emit_loop_function(part, step, name, &function);
+    }
+    comment_loops(emit, &part->body, step, part->margin);
+    add_statement(&part->body, part->margin, arena_printf(emit->arena, "%s(%s);", name, function.arguments));
 }
 
 static void emit_step(Part *part, const Step *step, const Range *range);

@@ -48,15 +48,20 @@ support_expanded void support_tile(const size_t rows, const size_t vectors, size
             for (size_t j = 0; j < vectors; j++) sum[i][j] = support_vector_multiply_add(left, right[j], sum[i][j]);
         }
     }
-    SUPPORT_UNROLLED
-    for (size_t i = 0; i < rows; i++)
+    const size_t c_m = o->c_m, last = vectors - 1;
+    float *to = o->c;
+    if (o->add) {
         SUPPORT_UNROLLED
-        for (size_t j = 0; j < vectors; j++) {
-            float *to = o->c + i * o->c_m + j * SUPPORT_LANES;
-            const ptrdiff_t count = j + 1 < vectors ? SUPPORT_LANES : (ptrdiff_t)lanes;
-            if (o->add) sum[i][j] += support_vector_load_part(to, count);
-            support_vector_store_part(to, sum[i][j], count);
-        }
+        for (size_t i = 0; i < rows; i++)
+            SUPPORT_UNROLLED
+            for (size_t j = 0; j < vectors; j++)
+                sum[i][j] += support_vector_load_part(to + i * c_m + j * SUPPORT_LANES, j < last ? SUPPORT_LANES : (ptrdiff_t)lanes);
+    }
+    SUPPORT_UNROLLED
+    for (size_t i = 0; i < rows; i++, to += c_m)
+        SUPPORT_UNROLLED
+        for (size_t j = 0; j < vectors; j++)
+            support_vector_store_part(to + j * SUPPORT_LANES, sum[i][j], j < last ? SUPPORT_LANES : (ptrdiff_t)lanes);
 }
 
 /*** tile_of: separate tile

@@ -16,7 +16,8 @@
 #endif
 
 /*** separate
- * A function that is not expanded into the only one that calls it: its loops need the registers. */
+ * A function that is compiled once and called, not expanded: its loops need the registers, and to expand it takes the compiler's
+ * time. */
 #if defined __GNUC__
 #define support_separate static __attribute__((noinline))
 #else
