@@ -312,9 +312,10 @@ static void emit_unused(Text *to, const char *parameters, const char *body) {
     }
 }
 
-static void emit_function(Text *to, const char *name, const char *parameters, const char *body) {
-    text_add(to, "static void %s(", name);
-    add_wrapped(to, parameters, (int)strlen(name) + 13, LINE_WIDTH);
+static void emit_function(Emit *emit, Text *to, const char *name, const char *parameters, const char *body) {
+    const char *head = arena_printf(emit->arena, "%s void %s(", piece(emit, "separate"), name);
+    text_add(to, "%s", head);
+    add_wrapped(to, parameters, (int)strlen(head), LINE_WIDTH);
     text_add(to, " {\n");
     emit_unused(to, parameters, body);
     text_add(to, "%s}\n\n", body);
@@ -360,7 +361,7 @@ static void emit_part(Emit *emit, Text *to, const Program *program, int part, co
     }
     emit_steps(&made, steps);
     const char *pointers = declare_pointers(emit, program, steps, made.body.bytes ? made.body.bytes : "");
-    emit_function(to, name, parameters.bytes, arena_printf(emit->arena, "%s\n%s", pointers, made.body.bytes ? made.body.bytes : ""));
+    emit_function(emit, to, name, parameters.bytes, arena_printf(emit->arena, "%s\n%s", pointers, made.body.bytes ? made.body.bytes : ""));
 }
 
 void emit_program(Emit *emit, Text *to, const Program *program) {

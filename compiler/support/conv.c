@@ -176,15 +176,12 @@ support_expanded void support_conv_images(const support_geometry *g, int along_c
 }
 
 /*** conv_same: conv_taps
- * How many positions from one on meet the same taps, up to `most`. */
-support_expanded ptrdiff_t support_conv_same(const support_axis *axis, ptrdiff_t position, support_taps taps,
-                                             ptrdiff_t most) {
-    for (ptrdiff_t i = 1; i < most; i++) {
-        const support_taps next = support_conv_taps(axis, position + i * axis->next_position);
-        if (position + i * axis->next_position >= axis->positions || next.first != taps.first || next.count != taps.count)
-            return i;
-    }
-    return most;
+ * Whether `count` positions from one on meet the same taps, and any. The first tap that meets an element, and the last, are never
+ * further on at a later position: if the last of the positions meets the same, so do those between. */
+support_expanded int support_conv_same(const support_axis *axis, ptrdiff_t position, support_taps taps, ptrdiff_t count) {
+    const ptrdiff_t last = position + (count - 1) * axis->next_position;
+    const support_taps met = support_conv_taps(axis, last);
+    return last < axis->positions && met.count > 0 && met.first == taps.first && met.count == taps.count;
 }
 
 /*** conv_image: conv_same conv_tile
@@ -199,7 +196,7 @@ support_expanded void support_conv_image(const support_geometry *g, int along_ch
             for (ptrdiff_t q = start, turn; q < g->column.positions; q += turn * next) {
                 const support_taps c = support_conv_taps(&g->column, q);
                 float *to = out + p * g->row.out + q * g->column.out;
-                turn = support_conv_same(&g->column, q, c, 4) == 4 ? 4 : 1;
+                turn = support_conv_same(&g->column, q, c, 4) ? 4 : 1;
                 if (turn == 4) support_conv_tile(g, along_channels, 4, r, c, x, x_apart, packed, to, out_apart, filters);
                 else support_conv_tile(g, along_channels, 1, r, c, x, x_apart, packed, to, out_apart, filters);
             }

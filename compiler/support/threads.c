@@ -18,6 +18,8 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+#include "vector.c"
+
 /*** team
  * Who finds nothing to claim looks again and again, for about as long as it takes to be woken, then sleeps. */
 enum { support_looks = 4096, support_most_threads = 32 };
@@ -94,7 +96,7 @@ static void support_open(support_team *team, size_t member) {
     support_wake(team, chunks > 0);
 }
 
-/*** attend: phase
+/*** attend: phase separate
  * Computes what can be claimed, until `over`. */
 #if defined __x86_64__ || defined __i386__
 #define support_pause() __builtin_ia32_pause()
@@ -114,7 +116,7 @@ static unsigned support_choose(const support_team *team, size_t member, uint32_t
     return last;
 }
 
-static void support_attend(support_team *team, size_t member, const atomic_int *over) {
+support_separate void support_attend(support_team *team, size_t member, const atomic_int *over) {
     size_t jobs = 0;
     for (int looks = 0; !atomic_load(over);) {
         uint64_t open = atomic_load(&team->open);
@@ -143,9 +145,9 @@ static inline support_part support_part_of(support_claim claim, size_t chunks, s
     return (support_part){begin < turns ? begin : turns, end < turns ? end : turns};
 }
 
-/*** run: attend
+/*** run: attend separate
  * Has the team do the job, so many tasks; returns when it is done. */
-static void support_run(support_team *team, const support_task *task, size_t count, const void *call) {
+support_separate void support_run(support_team *team, const support_task *task, size_t count, const void *call) {
     if (team == NULL) {
         for (size_t i = 0; i < count; i++) task[i].work(call, (support_claim){0, 0, task[i].chunks});
         return;

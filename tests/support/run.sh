@@ -34,8 +34,9 @@ widths="-DNARROW"
 if $CC -march=native -dM -E - < /dev/null 2> /dev/null | grep -q __AVX2__; then widths="$widths -mavx2"; fi
 if $CC -march=native -dM -E - < /dev/null > /dev/null 2>&1; then widths="$widths -march=native"; fi
 for program in conv product random; do
-    for width in $widths; do check $program -g -fsanitize=address "$width"; done # not optimised: that takes the compiler long
-    check $program -g -fsanitize=undefined -fno-sanitize-recover=undefined
+    for width in $widths; do # not optimised: with sanitizers that takes the compiler long
+        check $program -g -fsanitize=address,undefined -fno-sanitize-recover=undefined "$width"
+    done
     check $program -O2 "$width"
 done
 check product -O2 -DNO_VECTORS # what a compiler without vectors makes of it
