@@ -97,6 +97,12 @@ static void check_parts(Shape shape, size_t height) {
     arrays_free(&x);
 }
 
+/* Neighbours along k so far apart that they are packed. */
+static void check_far(size_t n, size_t k, int add) {
+    check_matrices((Shape){.m = 523, .n = n, .k = k, .a_turned = 1, .add = add});
+    check_parts((Shape){.m = 523, .n = n, .k = k, .a_turned = 1}, 40);
+}
+
 int main(void) {
     static const size_t rows[] = {1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 40, 260};
     static const size_t columns[] = {1, 2, 3, 4, 7, 8, 9, 12, 13, 15, 16, 17, 30, 31, 47, 48, 49, 100};
@@ -113,6 +119,10 @@ int main(void) {
     for (size_t height = 1; height < 40; height += 3)
         for (int form = 0; form < 4; form++) check_parts((Shape){37, 21, 300, form & 1, form >> 1, 0}, height);
     for (int form = 0; form < 4; form++) check_parts((Shape){520, 21, 130, form & 1, form >> 1, 0}, 250); /* some hundred rows at a time */
+    for (int add = 0; add < 2; add++) {
+        check_far(49, 150, add);
+        check_far(10, 310, add);
+    }
     printf("%d passed, %d failed\n", passed, failed);
     return failed > 0;
 }
