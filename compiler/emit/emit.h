@@ -62,7 +62,11 @@ typedef struct Accumulator { const Statement *statement; const char *total, *pla
 
 /* Some turns of a step's outermost loop, as text: begin, begin + 1, ..., end - 1, which are `turns` for each row of a block, from
  * the row named. NULL stands for all of them. */
-typedef struct Range { const char *begin, *end, *count, *row; const Poly *turns; } Range;
+typedef struct Range {
+    const char *begin, *end, *count, *row;
+    const Poly *turns;
+    bool whole;              /* always a number of them that is a multiple of MOST_LANES */
+} Range;
 
 /* A kernel in the making. */
 typedef struct Kernel {
@@ -76,6 +80,7 @@ typedef struct Kernel {
     LIST(Accumulator) accumulators;
     int margin;
     bool ranged;             /* it is given the turns of the outermost loop to do, as `begin` and `end` */
+    bool whole;              /* always whole vectors of them */
     bool from_begin;         /* the outermost loop is counted from `begin` */
     const Step *lanes;       /* the loop around, if its turns are lanes of vectors; else NULL */
     bool ends;               /* and its last vector may have fewer of them: `lanes` */

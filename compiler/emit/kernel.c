@@ -214,7 +214,7 @@ static void emit_vectors(Kernel *kernel, const Step *loop) {
     int64_t turns;
     const char *variable = loop_name(loop->loop.depth), *end = last_turn(kernel, loop);
     kernel->lanes = loop;
-    kernel->ends = is_cut(kernel, loop) || !poly_constant(loop->loop.extent, &turns) || turns % MOST_LANES != 0;
+    kernel->ends = is_cut(kernel, loop) ? !kernel->whole : !poly_constant(loop->loop.extent, &turns) || turns % MOST_LANES != 0;
     kernel_line(kernel, "for (size_t %s = %s; %s < %s; %s += SUPPORT_LANES) {", variable, first_turn(kernel, loop), variable, end,
                 variable);
     if (kernel->ends) kernel_line(kernel, "%*sconst ptrdiff_t lanes = (ptrdiff_t)(%s - %s);", INDENT, "", end, variable);
@@ -291,7 +291,7 @@ static void list_parameters(Kernel *kernel, const char *body, Text *parameters, 
 
 Function kernel_function(Emit *emit, const Step *step, const Range *range) {
     Text body = {.arena = emit->arena}, parameters = {.arena = emit->arena}, arguments = {.arena = emit->arena};
-    Kernel kernel = {.emit = emit, .to = &body, .step = step, .margin = INDENT, .ranged = range != NULL};
+    Kernel kernel = {.emit = emit, .to = &body, .step = step, .margin = INDENT, .ranged = range != NULL, .whole = range && range->whole};
     step_accesses(emit->arena, step, &kernel.accesses);
     count_step(&kernel, step);
     if (step->kind == STEP_LOOP) emit_loop(&kernel, step);

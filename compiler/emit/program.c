@@ -152,13 +152,15 @@ static void emit_loops(Part *part, const Step *step, const Range *range) {
 
 static void emit_step(Part *part, const Step *step, const Range *range);
 
-/* The turns that a step of the block does for its rows, each of which is some of them. */
-static Range range_of(Part *part, const Blocked *block, const Step *step, const char *rows) {
+/* The turns that a step of the block does for its rows, each of which is some of them. `full`: no block has fewer rows than others. */
+static Range range_of(Part *part, const Blocked *block, const Step *step, const char *rows, bool full) {
     Emit *emit = part->emit;
+    int64_t constant;
     const Poly *turns = poly_divide(emit->arena, step_turns(step), block->extent);
+    const bool whole = poly_constant(turns, &constant) && constant * (full ? block->rows : 1) % MOST_LANES == 0;
     const char *end = arena_printf(emit->arena, "row + %s", rows), *count = times_text(emit, turns, rows);
     if (isdigit((unsigned char)*rows)) count = poly_text(emit, poly_scale(emit->arena, turns, block->rows));
-    return (Range){.begin = times_text(emit, turns, "row"), .end = times_text(emit, turns, end), .count = count, .row = "row", .turns = turns};
+    return (Range){times_text(emit, turns, "row"), times_text(emit, turns, end), count, "row", turns, whole};
 }
 
 /* Some name of the array is used. */
@@ -183,11 +185,13 @@ static void declare_locals(Part *part, Text *to, const char *lines) {
     }
 }
 
-/* Block by block, or all at once where there is only one; the last may be smaller. From row `begin` to row `end`; NULL: all. */
-static void emit_block(Part *part, const Blocked *block, const char *begin, const char *end) {
+/* Block by block, or all at once where there is only one; the last may be smaller. From row `begin` to row `end`, both multiples of
+ * the grain or the last of all; NULL: all. */
+static void emit_block(Part *part, const Blocked *block, const char *begin, const char *end, int64_t grain) {
     Emit *emit = part->emit;
     int64_t constant;
-    const bool known = poly_constant(block->extent, &constant) && !begin, whole = known && constant <= block->rows;
+    const bool known = poly_constant(block->extent, &constant), whole = known && !begin && constant <= block->rows;
+    const bool full = known && constant % block->rows == 0 && (!begin || grain % block->rows == 0);
     const char *rows = arena_printf(emit->arena, "%" PRId64, block->rows);
     if (!end) end = poly_text(emit, block->extent);
     if (!begin) begin = "0";
@@ -195,14 +199,14 @@ static void emit_block(Part *part, const Blocked *block, const char *begin, cons
         text_add(&part->body, "%*sfor (size_t row = %s; row < %s; row += %s) {\n", part->margin, "", begin, end, rows);
         part->margin += 4;
     }
-    if (!known || constant % block->rows != 0) {
+    if (!full) {
         text_add(&part->body, "%*sconst size_t rows = %s - row < %s ? %s - row : %s;\n", part->margin, "", end, rows, end, rows);
         rows = "rows";
     }
     const Text before = part->body;
     part->body = (Text){.arena = emit->arena};
     for (int i = 0; i < block->body.count; i++) {
-        const Range range = range_of(part, block, block->body.items[i], rows);
+        const Range range = range_of(part, block, block->body.items[i], rows, full);
         emit_step(part, block->body.items[i], whole ? NULL : &range);
     }
     const Text lines = part->body;
@@ -249,15 +253,17 @@ static void emit_step(Part *part, const Step *step, const Range *range) {
         emit_inline(emit, body, part->program, step, part->margin);
         break;
     case STEP_LOOP: emit_loops(part, step, range); break;
-    case STEP_BLOCK: emit_block(part, &step->block, NULL, NULL); break;
+    case STEP_BLOCK: emit_block(part, &step->block, NULL, NULL, 0); break;
     }
 }
 
-/* The rows from `begin` to `end` of a step, which are turns of its outermost loop. */
-static void emit_rows(Part *part, const Step *step, const char *begin, const char *end) {
+/* The rows from `begin` to `end` of a step, which are turns of its outermost loop: multiples of the grain, or the last of all. */
+static void emit_rows(Part *part, const Step *step, const char *begin, const char *end, int64_t grain) {
     Emit *emit = part->emit;
-    const Range range = {begin, end, arena_printf(emit->arena, "%s - %s", end, begin), begin, poly_const(emit->arena, 1)};
-    if (step->kind == STEP_BLOCK) emit_block(part, &step->block, begin, end);
+    int64_t turns;
+    const bool whole = grain % MOST_LANES == 0 && poly_constant(part->task->share.turns, &turns) && turns % MOST_LANES == 0;
+    const Range range = {begin, end, arena_printf(emit->arena, "%s - %s", end, begin), begin, poly_const(emit->arena, 1), whole};
+    if (step->kind == STEP_BLOCK) emit_block(part, &step->block, begin, end, grain);
     else emit_step(part, step, &range);
 }
 
@@ -267,10 +273,10 @@ static void emit_claimed(Part *part, const Step *step) {
     if (name && step->share.apart) {
         open_pieces(part->emit, &part->body, part->margin, step);
         part->margin += 4;
-        emit_rows(part, step, "begin", "end");
+        emit_rows(part, step, "begin", "end", 1);
         part->margin -= 4;
         text_add(&part->body, "%*s}\n", part->margin, "");
-    } else if (name) emit_rows(part, step, "part.begin", "part.end");
+    } else if (name) emit_rows(part, step, "part.begin", "part.end", part->task->share.pieces > 0 ? 1 : part->task->share.grain);
     else emit_step(part, step, NULL);
 }
 
