@@ -138,6 +138,15 @@ for compiler in $compilers; do
     done
 done
 
+# Loops of layers of the same sizes differ in names only, and are the same function, unless they compute something else. (The first layer's
+# is in place, the last one's result is the caller's: those are functions of their own.)
+loops() {
+    printf 'net deep: [40] |> dense(40, tanh) |> dense(40, %s) |> dense(40, %s) |> dense(40, tanh)\n' "$1" "$2" > "$scratch/deep.gdl"
+    "$B/gdlc" "$scratch/deep.gdl" --emit c | grep -c 'void loop_deep_'
+}
+holds "loops alike are one function" [ "$(loops tanh tanh)" -eq 3 ]
+holds "others are not" [ "$(loops tanh sigmoid)" -eq 4 ]
+
 holds "--memory says for which length" sh -c '"$1" --memory "$2" | grep -qx "with time of 64"' - "$B/gdlc" "$here/lengths.gdl"
 
 # All models, and names that C uses itself: no warning from the second compiler (reference/run.sh tries the first), and headers that C++ reads.
