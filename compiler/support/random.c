@@ -93,15 +93,15 @@ static void support_fill(void (*draw)(uint64_t, uint64_t, uint32_t, uint32_t, fl
     }
 }
 
-/*** uniform: uniform_block fill
+/*** uniform: uniform_block fill separate
  * Uniform between 0 and 1. */
-static void support_uniform(uint64_t seed, uint64_t tick, uint32_t stream, uint64_t first, size_t count, float *out) {
+support_separate void support_uniform(uint64_t seed, uint64_t tick, uint32_t stream, uint64_t first, size_t count, float *out) {
     support_fill(support_uniform_block, seed, tick, stream, first, count, out);
 }
 
-/*** normal: normal_block fill
+/*** normal: normal_block fill separate
  * Normal with mean 0 and standard deviation 1. */
-static void support_normal(uint64_t seed, uint64_t tick, uint32_t stream, uint64_t first, size_t count, float *out) {
+support_separate void support_normal(uint64_t seed, uint64_t tick, uint32_t stream, uint64_t first, size_t count, float *out) {
     support_fill(support_normal_block, seed, tick, stream, first, count, out);
 }
 
@@ -117,11 +117,11 @@ static inline double support_inner(size_t length, size_t along, const float *a, 
     return all;
 }
 
-/*** orthogonal: normal inner
+/*** orthogonal: normal inner separate
  * A matrix whose columns (or rows, where it is wider than high) are orthonormal, uniformly distributed: the columns of a normal
  * matrix, each made orthogonal to those before. Twice over, which leaves nothing but rounding. Element (i, v) of the vectors
  * is the draw at i * vectors + v, and lies at out[i * along + v * across]. */
-static void support_orthogonal(uint64_t seed, uint64_t tick, uint32_t stream, size_t rows, size_t columns, float *out) {
+support_separate void support_orthogonal(uint64_t seed, uint64_t tick, uint32_t stream, size_t rows, size_t columns, float *out) {
     const size_t vectors = rows < columns ? rows : columns, length = rows < columns ? columns : rows;
     const size_t along = rows < columns ? 1 : columns, across = rows < columns ? columns : 1;
     for (size_t first = 0; first < length * vectors; first += 64) {
