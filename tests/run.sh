@@ -17,7 +17,7 @@ jobs=$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 
 # The parts, one a line: NAME COMMAND. Those that take the longest come first, so that none of them is left alone at the end.
 list_parts() {
-    for folder in tests/reference tests/models tests/emit tests/torch tests/threads tests/*; do
+    for folder in tests/reference tests/emit tests/models tests/torch tests/threads tests/support tests/trainer tests/*; do
         [ -x "$folder/run.sh" ] && echo "${folder#tests/} $folder/run.sh"
     done | awk '!listed[$1]++'
     [ -x tests/golden.sh ] && echo "golden tests/golden.sh"
