@@ -65,14 +65,13 @@ support_expanded support_vector support_pow(support_vector x, support_vector y) 
     return support_vector_load(base);
 }
 
-/*** exp: bits min max vector_spread
- * x = k ln 2 + r with |r| <= ln 2 / 2: a polynomial in r, its terms in pairs (a chain of operations half as long as Horner's), times
+/*** exp_within: expanded bits
+ * exp(x) for x in -104..89. x = k ln 2 + r with |r| <= ln 2 / 2: a polynomial in r, its terms in pairs (a chain of operations half as long as Horner's), times
  * 2^k; without an instruction for that in two steps, so that the ends of the range round well. */
-support_expanded support_vector support_exp(support_vector x) {
-    const support_vector bounded = support_max(support_vector_spread(-104.0f), support_min(support_vector_spread(89.0f), x));
-    const support_vector shifted = bounded * 1.44269504f + 12582912.0f;
+support_expanded support_vector support_exp_within(support_vector x) {
+    const support_vector shifted = x * 1.44269504f + 12582912.0f;
     const support_vector k = shifted - 12582912.0f;
-    const support_vector r = (bounded - k * 0.693359375f) + k * 2.12194440e-4f;
+    const support_vector r = (x - k * 0.693359375f) + k * 2.12194440e-4f;
     const support_vector z = r * r, high = (r * 1.9875691500e-4f + 1.3981999507e-3f) * z + (r * 8.3334519073e-3f + 4.1665795894e-2f);
     const support_vector p = ((high * z + (r * 1.6666665459e-1f + 5.0000001201e-1f)) * z + r) + 1.0f;
 #if defined __AVX512F__
@@ -81,6 +80,17 @@ support_expanded support_vector support_exp(support_vector x) {
     const support_words whole = support_to_bits(shifted) - 0x4B400000u + 512u, half = whole >> 1;
     return p * support_from_bits((half - 256u + 127u) << 23) * support_from_bits((whole - half - 256u + 127u) << 23);
 #endif
+}
+
+/*** exp: exp_within min max vector_spread */
+support_expanded support_vector support_exp(support_vector x) {
+    return support_exp_within(support_max(support_vector_spread(-104.0f), support_min(support_vector_spread(89.0f), x)));
+}
+
+/*** decay: exp_within bits max vector_spread
+ * exp(-|x|), of which sigmoid and softplus are made. */
+support_expanded support_vector support_decay(support_vector x) {
+    return support_exp_within(support_max(support_vector_spread(-104.0f), support_from_bits(support_to_bits(x) | 0x80000000u)));
 }
 
 /*** log: bits select vector_spread
@@ -150,15 +160,15 @@ support_expanded support_vector support_tanh(support_vector x) {
     return support_select(support_less(a, support_vector_spread(0.625f)), x + x * z * p, result);
 }
 
-/*** sigmoid: exp abs select vector_spread */
+/*** sigmoid: decay select vector_spread */
 support_expanded support_vector support_sigmoid(support_vector x) {
-    const support_vector e = support_exp(-support_abs(x)), one = support_vector_spread(1.0f);
+    const support_vector e = support_decay(x), one = support_vector_spread(1.0f);
     return support_select(support_less(x, support_vector_spread(0.0f)), e, one) / (1.0f + e);
 }
 
-/*** softplus: exp log1p abs max vector_spread */
+/*** softplus: decay log1p max vector_spread */
 support_expanded support_vector support_softplus(support_vector x) {
-    return support_max(support_vector_spread(0.0f), x) + support_log1p(support_exp(-support_abs(x)));
+    return support_max(support_vector_spread(0.0f), x) + support_log1p(support_decay(x));
 }
 
 /*** erf: exp abs select min vector_spread
