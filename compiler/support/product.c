@@ -153,28 +153,34 @@ support_expanded void support_turned_tile(const size_t columns, size_t depth, si
         for (size_t j = 0; j < 4; j++) b[j] += o->b_k;
     }
     support_vector_transpose(sum);
-    SUPPORT_UNROLLED
-    for (size_t i = 0; i < SUPPORT_LANES; i++) {
-        float *to = o->c + i * o->c_m;
-        if (i >= rows) continue;
-        const support_vector old = o->add || done > 0 ? support_vector_load_part(to, (ptrdiff_t)columns) : support_vector_spread(0.0f);
-        if (o->add) sum[i] += old;
-        support_vector_store_part(to, done > 0 ? support_first(old, (ptrdiff_t)done, sum[i]) : sum[i], (ptrdiff_t)columns);
+    float *const to = o->c;
+    const size_t c_m = o->c_m;
+    if (o->add) {
+        SUPPORT_UNROLLED
+        for (size_t i = 0; i < SUPPORT_LANES; i++)
+            if (i < rows) sum[i] += support_vector_load_part(to + i * c_m, (ptrdiff_t)columns);
     }
+    if (done > 0) {
+        SUPPORT_UNROLLED
+        for (size_t i = 0; i < SUPPORT_LANES; i++)
+            if (i < rows) sum[i] = support_first(support_vector_load_part(to + i * c_m, (ptrdiff_t)columns), (ptrdiff_t)done, sum[i]);
+    }
+    SUPPORT_UNROLLED
+    for (size_t i = 0; i < SUPPORT_LANES; i++)
+        if (i < rows) support_vector_store_part(to + i * c_m, sum[i], (ptrdiff_t)columns);
 }
 
-/*** turned_tile_of: turned_tile
+/*** turned_tile_of: turned_tile separate
  * The same for the columns from `column` on: as many as there are lanes, or at the end the next power of two, which begins before
  * `column` then. Returns the first column that is left. */
-static size_t support_turned_tile_of(size_t column, size_t n, size_t depth, size_t rows, support_operands *o) {
+support_separate size_t support_turned_tile_of(size_t column, size_t n, size_t depth, size_t rows, support_operands *o) {
     size_t columns = SUPPORT_LANES, done;
     while (columns / 2 >= n - column || columns > n) columns /= 2;
     done = columns > n - column ? columns - (n - column) : 0;
     o->b += (column - done) * o->b_n, o->c += column - done;
 #define SUPPORT_TURNED(COLUMNS)                                                                                                \
-    if (COLUMNS <= SUPPORT_LANES && columns == COLUMNS)                                                                        \
-        support_turned_tile(COLUMNS <= SUPPORT_LANES ? COLUMNS : 1, depth, rows, done, o);
-    SUPPORT_TURNED(16) SUPPORT_TURNED(8) SUPPORT_TURNED(4) SUPPORT_TURNED(2) SUPPORT_TURNED(1)
+    case COLUMNS: support_turned_tile(COLUMNS <= SUPPORT_LANES ? COLUMNS : 1, depth, rows, done, o); break;
+    switch (columns) { SUPPORT_TURNED(16) SUPPORT_TURNED(8) SUPPORT_TURNED(4) SUPPORT_TURNED(2) SUPPORT_TURNED(1) }
 #undef SUPPORT_TURNED
     return column + columns - done;
 }

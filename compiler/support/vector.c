@@ -16,10 +16,12 @@
 #endif
 
 /*** separate
- * A function that is compiled once and called, not expanded: its loops need the registers, and to expand it takes the compiler's
- * time. */
-#if defined __GNUC__
+ * A function that is compiled once and called, not expanded: its loops need the registers, and to expand it, or to make a copy for
+ * some argument, takes the compiler's time. */
+#if defined __clang__
 #define support_separate static __attribute__((noinline))
+#elif defined __GNUC__
+#define support_separate static __attribute__((noinline, noclone))
 #else
 #define support_separate static
 #endif
