@@ -11,7 +11,7 @@ static bool among(const char *name, const char *const *words, size_t count) {
 }
 
 /* Words of C and C++, and the names that emitted functions give their own variables. */
-bool c_reserved(const char *name) {
+static bool in_language(const char *name) {
     static const char *const words[] = {
         "alignas",  "alignof",  "and",      "and_eq",   "asm",       "auto",    "bitand",    "bitor",      "bool",
         "break",    "case",     "catch",    "char",     "class",     "compl",   "concept",   "const",      "constexpr",
@@ -23,7 +23,8 @@ bool c_reserved(const char *name) {
         "template", "this",     "throw",    "true",     "try",       "typedef", "typeid",    "typename",   "union",
         "unsigned", "using",    "virtual",  "void",     "volatile",  "wchar_t", "while",     "xor",        "xor_eq",
         "NULL",     "NAN",      "INFINITY", "linux",    "unix",      "fabsf",   "floorf",    "nearbyintf", "powf",
-        "memset",   "size_t",   "int32_t",  "uint64_t", "e",         "i",       "j",         "k",          "l",
+        "memset",   "size_t",   "int32_t",  "uint64_t", "ptrdiff_t", "isnan",
+        "e",        "i",        "j",        "k",        "l",
         "p",        "q",        "r",        "s",        "m",         "n",       "block",
         "clock",    "report",   "tick",     "first",    "count",     "code",    "size",      "batch",      "seed",
         "memory",   "turn",     "part",     "model",    "input",     "output",  "needed",    "geometry",   "limit",
@@ -32,6 +33,15 @@ bool c_reserved(const char *name) {
         "i8",       "i9",       "i10",      "i11",      "i12",       "i13",     "i14",       "i15"};
     return among(name, words, sizeof words / sizeof *words);
 }
+
+/* In capitals, as macros of the library are: INT64_MAX, M_PI. */
+static bool like_macro(const char *name) {
+    for (const char *c = name; *c; c++)
+        if (islower((unsigned char)*c)) return false;
+    return strchr(name, '_') != NULL;
+}
+
+bool c_reserved(const char *name) { return in_language(name) || like_macro(name); }
 
 /* What the headers that emitted code includes declare: a type of that name would clash. */
 static bool in_library(const char *name) {
@@ -64,7 +74,7 @@ static bool in_library(const char *name) {
 bool c_prefix(const char *name) {
     for (const char *c = name; *c; c++)
         if (!isalnum((unsigned char)*c) && *c != '_') return false;
-    return isalpha((unsigned char)*name) && !c_reserved(name) && !in_library(name);
+    return isalpha((unsigned char)*name) && !in_language(name) && !in_library(name);
 }
 
 const char *c_name(Arena *arena, const char *name) {

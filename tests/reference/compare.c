@@ -189,6 +189,8 @@ static bool describe_tensors(Session *s) {
 
 static void compare_all(Session *s) {
     Comparison *c = s->comparison;
+    s->clock->step = 5; /* functions that take one for the other are found out */
+    s->clock->epoch = 2;
     for (int i = 0; i < c->module->functions.count; i++) {
         bool cut = !c->module->functions.items[i]->crosses_batch; /* more examples than there is room for are done in turns */
         compare_function(s, i, 1);
