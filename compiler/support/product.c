@@ -109,13 +109,13 @@ static void support_columns(size_t rows, size_t depth, const float *a, size_t a_
  * Columns in lanes, for a b whose rows are packed (b_n is 1). What a strip of columns needs of b stays in the first-level cache while
  * it is multiplied with some rows of `a`, which stay in the second; the rows of b for the next block of depth are brought there
  * meanwhile, in the order of memory. Strips have equal widths, as far as they can: of fewer registers, a tile would wait for its
- * own sums. An `a` that each tile would meet on more pages than the processor keeps track of is packed. */
+ * own sums. An `a` that several strips would each meet on more pages than the processor keeps track of is packed. */
 static void support_product(size_t m, size_t n, size_t k, const float *a, size_t a_m, size_t a_k, const float *b, size_t b_k,
                             float *c, size_t c_m, int add) {
     enum { DEPTH = 128, ROWS = 256, NEAR = 64 << 10 };
     float packed[3 * DEPTH / 2 * SUPPORT_LANES];
     const size_t block = support_depth(k, DEPTH);
-    const int far = a_m == 1 && block * a_k > NEAR;
+    const int far = a_m == 1 && n > 3 * SUPPORT_LANES && block * a_k > NEAR;
     const size_t most = far ? SUPPORT_LANES : ROWS;
     for (size_t row = 0; row < m; row += most)
         for (size_t start = 0; start == 0 || start < k; start += block) {

@@ -121,7 +121,7 @@ int main(void) {
     for (int form = 0; form < 4; form++) check_parts((Shape){520, 21, 130, form & 1, form >> 1, 0}, 250); /* some hundred rows at a time */
     for (int add = 0; add < 2; add++) {
         check_far(49, 150, add);
-        check_far(10, 310, add);
+        check_far(100, 310, add);
     }
     printf("%d passed, %d failed\n", passed, failed);
     return failed > 0;
