@@ -50,8 +50,11 @@ static void redirect(Fuse *fuse, Step *step, const Buffer *from, Buffer *to) {
 /* The block of a draw and of the step, or the steps of the block, behind it. */
 static Step *block_behind(Fuse *fuse, Step *draw, Step *step) {
     Step *block = draw;
-    const StepList whole = {.items = &step, .count = 1}, *steps = step->kind == STEP_BLOCK ? &step->block.body : &whole;
-    for (int i = 0; i < steps->count; i++) join_rows(fuse, &block, steps->items[i]);
+    join_rows(fuse, &block, step); /* whose steps alone may have no rows in common with the draw */
+    if (step->kind == STEP_BLOCK) {
+        block->block.body.count = 1;
+        for (int i = 0; i < step->block.body.count; i++) LIST_PUSH(fuse->arena, &block->block.body, step->block.body.items[i]);
+    }
     block->block.rows = rows_of_block(fuse, block);
     return block;
 }
