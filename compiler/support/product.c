@@ -138,12 +138,13 @@ static void support_product(size_t m, size_t n, size_t k, const float *a, size_t
 /*** turned_tile: operands vector_transpose vector_spread vector_multiply_add vector_load_part vector_store_part first
  * `rows` rows of c, in the lanes of a register for each of its columns, which are a power of two; the first `done` of them stay as they
  * are. Neighbours along m in `a` are neighbours in memory. */
-support_expanded void support_turned_tile(const size_t columns, size_t depth, size_t rows, size_t done, const support_operands *o) {
+support_expanded void support_turned_tile(const size_t columns, size_t depth, size_t rows, size_t done, const float *from, float *to,
+                                         const support_operands *o) {
     support_vector sum[SUPPORT_LANES];
     const float *a = o->a, *b[4];
     SUPPORT_UNROLLED
     for (size_t j = 0; j < SUPPORT_LANES; j++) sum[j] = support_vector_spread(0.0f);
-    for (size_t j = 0; j < 4; j++) b[j] = o->b + (4 * j < columns ? 4 * j : 0) * o->b_n; /* few pointers: they are registers, too */
+    for (size_t j = 0; j < 4; j++) b[j] = from + (4 * j < columns ? 4 * j : 0) * o->b_n; /* few pointers: they are registers, too */
     for (size_t k = 0; k < depth; k++, a += o->a_k) {
         const support_vector left = support_vector_load_part(a, (ptrdiff_t)rows);
         SUPPORT_UNROLLED
@@ -153,7 +154,6 @@ support_expanded void support_turned_tile(const size_t columns, size_t depth, si
         for (size_t j = 0; j < 4; j++) b[j] += o->b_k;
     }
     support_vector_transpose(sum);
-    float *const to = o->c;
     const size_t c_m = o->c_m;
     if (o->add) {
         SUPPORT_UNROLLED
@@ -170,19 +170,20 @@ support_expanded void support_turned_tile(const size_t columns, size_t depth, si
         if (i < rows) support_vector_store_part(to + i * c_m, sum[i], (ptrdiff_t)columns);
 }
 
-/*** turned_tile_of: turned_tile separate
- * The same for the columns from `column` on: as many as there are lanes, or at the end the next power of two, which begins before
- * `column` then. Returns the first column that is left. */
-support_separate size_t support_turned_tile_of(size_t column, size_t n, size_t depth, size_t rows, support_operands *o) {
-    size_t columns = SUPPORT_LANES, done;
-    while (columns / 2 >= n - column || columns > n) columns /= 2;
-    done = columns > n - column ? columns - (n - column) : 0;
-    o->b += (column - done) * o->b_n, o->c += column - done;
+/*** turned_strip: turned_tile separate
+ * The same for all n columns: in tiles of as many as there are lanes, and at the end of the next power of two, which begins earlier
+ * then, with columns that are done. */
+support_separate void support_turned_strip(size_t n, size_t depth, size_t rows, const support_operands *o) {
+    for (size_t column = 0, columns = SUPPORT_LANES, done; column < n; column += columns - done) {
+        while (columns / 2 >= n - column || columns > n) columns /= 2;
+        done = columns > n - column ? columns - (n - column) : 0;
+        const float *const b = o->b + (column - done) * o->b_n;
+        float *const c = o->c + column - done;
 #define SUPPORT_TURNED(COLUMNS)                                                                                                \
-    case COLUMNS: support_turned_tile(COLUMNS <= SUPPORT_LANES ? COLUMNS : 1, depth, rows, done, o); break;
-    switch (columns) { SUPPORT_TURNED(16) SUPPORT_TURNED(8) SUPPORT_TURNED(4) SUPPORT_TURNED(2) SUPPORT_TURNED(1) }
+    case COLUMNS: support_turned_tile(COLUMNS <= SUPPORT_LANES ? COLUMNS : 1, depth, rows, done, b, c, o); break;
+        switch (columns) { SUPPORT_TURNED(16) SUPPORT_TURNED(8) SUPPORT_TURNED(4) SUPPORT_TURNED(2) SUPPORT_TURNED(1) }
 #undef SUPPORT_TURNED
-    return column + columns - done;
+    }
 }
 
 /*** panel: vector_transpose vector_spread vector_load_part vector_store
@@ -202,7 +203,7 @@ static void support_panel(size_t rows, size_t columns, const float *from, size_t
         for (size_t i = 0; i < rows; i++) to[k * SUPPORT_LANES + i] = from[i * row + k * column];
 }
 
-/*** product_turned: depth turned_tile_of panel
+/*** product_turned: depth turned_strip panel
  * Rows in lanes, for any b. What `a` has for one register is brought in order first, where a_m is not 1. */
 static void support_product_turned(size_t m, size_t n, size_t k, const float *a, size_t a_m, size_t a_k, const float *b,
                                    size_t b_k, size_t b_n, float *c, size_t c_m, int add) {
@@ -215,12 +216,10 @@ static void support_product_turned(size_t m, size_t n, size_t k, const float *a,
             const size_t rows = m - row < SUPPORT_LANES ? m - row : SUPPORT_LANES;
             const float *from = a + row * a_m + start * a_k;
             if (a_m != 1) support_panel(rows, depth, from, a_m, a_k, panel);
-            for (size_t column = 0; column < n;) {
-                support_operands tile = {.a = a_m == 1 ? from : panel, .a_m = 1, .a_k = a_m == 1 ? a_k : SUPPORT_LANES,
-                                         .b = b + start * b_k, .b_k = b_k, .b_n = b_n, .c = c + row * c_m, .c_m = c_m,
-                                         .add = add || start > 0};
-                column = support_turned_tile_of(column, n, depth, rows, &tile);
-            }
+            const support_operands strip = {.a = a_m == 1 ? from : panel, .a_m = 1, .a_k = a_m == 1 ? a_k : SUPPORT_LANES,
+                                            .b = b + start * b_k, .b_k = b_k, .b_n = b_n, .c = c + row * c_m, .c_m = c_m,
+                                            .add = add || start > 0};
+            support_turned_strip(n, depth, rows, &strip);
         }
 }
 
