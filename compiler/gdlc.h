@@ -820,7 +820,6 @@ const Poly *poly_divide(Arena *arena, const Poly *a, const Poly *b);         /* 
 bool poly_equal(const Poly *a, const Poly *b);
 bool poly_is(const Poly *a, int64_t value);
 bool poly_constant(const Poly *a, int64_t *value);
-int64_t poly_value(const Poly *a, const int64_t *symbols);                    /* symbols[s]: the value of symbol s */
 int64_t poly_high(const Module *module, const Poly *a);                       /* its value for the sizes that the model is made for */
 bool poly_nonnegative(Arena *arena, const Poly *a);                          /* surely, for all sizes from 1 */
 void poly_print(Text *to, const Module *module, const Poly *a);              /* as C: "784 * n" */

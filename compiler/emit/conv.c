@@ -96,10 +96,10 @@ const char *conv_comment(Emit *emit, const Conv *conv) {
     return arena_printf(emit->arena, "conv %s, %s", value_comment(emit, conv->x.buffer), value_comment(emit, kernel));
 }
 
-void emit_conv(Emit *emit, Text *functions, Text *to, const Conv *conv, const Range *range) {
-    add_comment(to, 4,
+void emit_conv(Emit *emit, Text *functions, Text *to, const Conv *conv, const Range *range, int margin) {
+    add_comment(to, margin,
                 arena_printf(emit->arena, "%s = %s%s", value_comment(emit, conv_result(conv)), conv_comment(emit, conv),
                              place_comment(emit, conv->node)));
-    add_statement(to, 4,
+    add_statement(to, margin,
                   arena_printf(emit->arena, "%s(%s);", function_name(emit, functions, conv), arguments(emit, conv, range)));
 }

@@ -93,7 +93,6 @@ const char *scalar_text(Kernel *kernel, const Scalar *scalar);
 const char *addend_text(Kernel *kernel, const Scalar *scalar);      /* the same, where it is added to something */
 const Known *known_value(const Kernel *kernel, const Scalar *scalar); /* NULL where no variable holds it */
 const char *known_name(const Kernel *kernel, const Scalar *scalar); /* likewise */
-const char *number_text(Arena *arena, double value);
 const char *poly_text(Emit *emit, const Poly *poly);
 const char *times_text(Emit *emit, const Poly *factor, const char *text); /* "784 * row" */
 const char *loop_name(int depth);
@@ -146,17 +145,13 @@ const char *first_lanes_text(Kernel *kernel, const char *value, const char *rest
 
 /* Appends the product with its loops, at the kernel's margin; in a block, the range of its rows. */
 void emit_product(Kernel *kernel, const Gemm *g, const Range *range);
-/* One call of a matrix product, on operands given as text, by BLAS or without. `rows` says how many rows to compute; NULL: all. */
-const char *gemm_call(Emit *emit, const Gemm *g, const char *rows, const char *a, const char *b, const char *c);
 const char *product_comment(Emit *emit, const Gemm *g);          /* "hidden[n][100] = x[n][784] @ kernel[784][100]" */
 
 /* ── program.c: an entry point's steps in order, as functions on pointers ─────────────────── */
 
 void emit_program(Emit *emit, Text *to, const Program *program);
-const char *shape_comment(Emit *emit, const Shape *shape);       /* "[n][784]" */
 const char *value_comment(Emit *emit, const Buffer *buffer);     /* "hidden[n][784]" */
 const char *place_comment(Emit *emit, const Node *node);         /* "vae.gdl:12", or "" */
-const char *example_size(Emit *emit, const Port *port);          /* values in one example, as a factor: "784", "(time + 1)" */
 
 /* ── threads.c: programs that several threads share ───────────────────────────────────────── */
 
@@ -176,7 +171,7 @@ const char *task_name(Emit *emit, const char *program, int number);
 /* ── conv.c ───────────────────────────────────────────────────────────────────────────────── */
 
 /* A call for the range, and a function where there is none for its geometry yet. */
-void emit_conv(Emit *emit, Text *functions, Text *to, const Conv *conv, const Range *range);
+void emit_conv(Emit *emit, Text *functions, Text *to, const Conv *conv, const Range *range, int margin);
 const char *conv_comment(Emit *emit, const Conv *conv);          /* "conv x[n][28][28], kernel[3][3][1][16]" */
 
 /* ── profile.c: counters of time, operations and bytes, with --profile; else these emit nothing ── */
@@ -200,7 +195,6 @@ const char *size_arguments(Emit *emit, const Entry *entry);      /* ", time" */
 uint32_t size_symbols(Emit *emit, const Entry *entry);           /* a bit for each symbol */
 const char *parameter_list(Emit *emit, const Entry *entry);      /* ", const float *image, float *mean" */
 const char *stage_parameters(Emit *emit, const Stage *stage);
-const char *port_type(const Port *port);
 int stage_batches(const Stage *stage);                           /* how many batches an iteration reads */
 typedef struct ReportName { const char *name; bool loss; } ReportName;
 typedef LIST(ReportName) ReportNameList;

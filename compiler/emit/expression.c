@@ -87,7 +87,7 @@ const char *place_text(Kernel *kernel, const Buffer *buffer, const Index *index)
 /* How tightly an expression holds together, from the loosest. */
 enum { TERNARY, COMPARISON, SUM, PRODUCT, UNARY, PRIMARY };
 
-const char *number_text(Arena *arena, double value) {
+static const char *number_text(Arena *arena, double value) {
     if (isnan(value)) return "NAN";
     if (fabs(value) > 3.4028235677973366e38) return value > 0 ? "INFINITY" : "-INFINITY";
     const char *digits = NULL;

@@ -4,7 +4,8 @@
 #include <inttypes.h>
 #include <string.h>
 
-const char *example_size(Emit *emit, const Port *port) {
+/* Values in one example, as a factor: "784", "(time + 1)" */
+static const char *example_size(Emit *emit, const Port *port) {
     const Shape example = shape_without(&port->shape, 1);
     const Poly *size = poly_shape(emit->arena, &example);
     return arena_printf(emit->arena, size->count > 1 ? "(%s)" : "%s", poly_text(emit, size));
@@ -57,7 +58,7 @@ static void check_sizes(Emit *emit, Text *to, const Entry *entry) {
 
 /* ── parameters and arguments ─────────────────────────────────────────────────────────────── */
 
-const char *port_type(const Port *port) { return port->classes > 0 ? "int32_t" : "float"; }
+static const char *port_type(const Port *port) { return port->classes > 0 ? "int32_t" : "float"; }
 
 static void add_port(Emit *emit, Text *text, const Port *port, bool output) {
     text_add(text, ", %s%s *%s", output ? "" : "const ", port_type(port), port_name(emit, port->name));

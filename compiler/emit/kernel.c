@@ -233,7 +233,7 @@ static void emit_loop(Kernel *kernel, const Step *loop) {
     if (lanes) emit_vectors(kernel, loop);
     else {
         kernel_line(kernel, "for (size_t %s = %s; %s < %s; %s++) {", variable, first_turn(kernel, loop), variable,
-             last_turn(kernel, loop), variable);
+                    last_turn(kernel, loop), variable);
         emit_body(kernel, loop);
     }
     kernel_line(kernel, "}");

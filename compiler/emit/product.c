@@ -79,7 +79,8 @@ static const char *kernel_call(Emit *emit, const Gemm *g, const char *rows, cons
 
 /* ── which it is to be ────────────────────────────────────────────────────────────────────── */
 
-const char *gemm_call(Emit *emit, const Gemm *g, const char *rows, const char *a, const char *b, const char *c) {
+/* One call, on operands given as text, by BLAS or without. `rows` says how many rows to compute; NULL: all. */
+static const char *gemm_call(Emit *emit, const Gemm *g, const char *rows, const char *a, const char *b, const char *c) {
     if (rows == NULL) rows = poly_text(emit, g->m);
     const Matrix of_a = {a, rows, g->m, g->k, g->a_m, g->a_k}, of_b = {b, poly_text(emit, g->n), g->n, g->k, g->b_n, g->b_k};
     const bool column = poly_is(g->n, 1), row = poly_is(g->m, 1);

@@ -9,7 +9,8 @@
 
 /* ── comments ─────────────────────────────────────────────────────────────────────────────── */
 
-const char *shape_comment(Emit *emit, const Shape *shape) {
+/* "[n][784]" */
+static const char *shape_comment(Emit *emit, const Shape *shape) {
     Text text = {.arena = emit->arena};
     for (int axis = 0; axis < shape->rank; axis++)
         text_add(&text, "[%s]", poly_text(emit, poly_dim(emit->arena, shape->dim[axis])));
@@ -246,7 +247,7 @@ static void emit_step(Part *part, const Step *step, const Range *range) {
         add_comment(body, part->margin, product_comment(emit, &step->gemm));
         emit_product(&(Kernel){.emit = emit, .to = body, .margin = part->margin}, &step->gemm, range);
         break;
-    case STEP_CONV: emit_conv(emit, part->kernels, body, &step->conv, range); break;
+    case STEP_CONV: emit_conv(emit, part->kernels, body, &step->conv, range, part->margin); break;
     case STEP_DRAW: emit_draw(emit, body, &step->draw, range, part->margin); break;
     case STEP_STATEMENT:
         comment_loops(emit, body, step, part->margin);

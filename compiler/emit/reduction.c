@@ -59,7 +59,7 @@ void clear_memory(Kernel *kernel, const Step *loop, const Statement *statement) 
     if (strcmp(start, "0") != 0) place = arena_printf(kernel->emit->arena, "%s + e", start);
     if (loop && loop->loop.depth == 0 && kernel->ranged) kernel_line(kernel, "if (begin == 0)");
     kernel_line(kernel, "for (size_t e = 0; e < %s; e++) %s[%s] = %s;", poly_text(kernel->emit, count),
-         buffer_text(kernel, statement->buffer), place, first_value(statement));
+                buffer_text(kernel, statement->buffer), place, first_value(statement));
 }
 
 static Accumulator *accumulator_of(Kernel *kernel, const Statement *statement) {
@@ -179,7 +179,7 @@ void close_reductions(Kernel *kernel, const Step *loop, const Step *step, bool l
 static void emit_argmax(Kernel *kernel, const Statement *statement, const char *value) {
     const Accumulator *accumulator = accumulator_of(kernel, statement);
     kernel_line(kernel, "%s = %s > %s ? %s : %s;", accumulator->place, value, accumulator->total, loop_name(statement->depth - 1),
-         accumulator->place);
+                accumulator->place);
     kernel_line(kernel, "%s = %s > %s ? %s : %s;", accumulator->total, value, accumulator->total, value, accumulator->total);
 }
 

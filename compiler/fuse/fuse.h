@@ -58,7 +58,6 @@ const Scalar *scalar_unique(Fuse *fuse, const Scalar *scalar);
 const Scalar *scalar_at(Fuse *fuse, const Node *node, const Index *const *at);
 /* The same, computed even if the node itself is stored. */
 const Scalar *scalar_compute(Fuse *fuse, const Node *node, const Index *const *at);
-const Scalar *scalar_load(Fuse *fuse, Buffer *buffer, const Index *at, const Node *node);
 const Index *index_address(Arena *arena, const Shape *shape, const Index *const *at); /* row-major */
 void index_split(Arena *arena, const Index *flat, int count, const Poly *const *extent, const Index **at); /* and back */
 int scalar_divisions(const Scalar *scalar); /* how many its addresses need */
@@ -97,7 +96,6 @@ void lower_conv(Fuse *fuse, const Node *conv, const Node *result, int part); /* 
 
 void lower_scan(Fuse *fuse, const Node *scan, int part);
 const Scalar *slot_at(Fuse *fuse, const Node *slot, const Index *const *at); /* the value of a loop's operand in this step */
-Buffer *part_buffer(const Fuse *fuse, const Node *scan, int part);           /* NULL where nobody reads the part */
 
 /* ── merge.c: loops that can share their turns ────────────────────────────────────────────── */
 

@@ -121,7 +121,7 @@ bool poly_is(const Poly *a, int64_t value) {
     return poly_constant(a, &found) && found == value;
 }
 
-int64_t poly_value(const Poly *a, const int64_t *symbols) {
+static int64_t poly_value(const Poly *a, const int64_t *symbols) {
     int64_t sum = 0;
     for (int i = 0; i < a->count; i++) {
         int64_t product = a->term[i].factor;

@@ -153,7 +153,7 @@ static const Scalar *scalar_of(Fuse *fuse, Scalar scalar, const Node *node) {
     return scalar_unique(fuse, &scalar);
 }
 
-const Scalar *scalar_load(Fuse *fuse, Buffer *buffer, const Index *at, const Node *node) {
+static const Scalar *scalar_load(Fuse *fuse, Buffer *buffer, const Index *at, const Node *node) {
     return scalar_of(fuse, (Scalar){.kind = SCALAR_LOAD, .load = {buffer, at}}, node);
 }
 

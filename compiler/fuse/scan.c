@@ -21,7 +21,8 @@ const Scalar *slot_at(Fuse *fuse, const Node *slot, const Index *const *at) {
 
 /* ── results ──────────────────────────────────────────────────────────────────────────────── */
 
-Buffer *part_buffer(const Fuse *fuse, const Node *scan, int part) {
+/* NULL where nobody reads the part. */
+static Buffer *part_buffer(const Fuse *fuse, const Node *scan, int part) {
     for (int i = scan->id + 1; i < fuse->entry->graph->nodes.count; i++) {
         const Node *node = fuse->entry->graph->nodes.items[i];
         if (node->op == OP_PART && node->in[0] == scan && node->attr.part == part && fuse->live[i]) return fuse->stored[i];
