@@ -66,14 +66,16 @@ support_expanded support_vector support_pow(support_vector x, support_vector y) 
 }
 
 /*** exp_within: expanded bits
- * exp(x) for x in -104..89. x = k ln 2 + r with |r| <= ln 2 / 2: a polynomial in r, its terms in pairs (a chain of operations half as long as Horner's), times
- * 2^k; without an instruction for that in two steps, so that the ends of the range round well. */
+ * exp(x) for x in -104..89. x = k ln 2 + r with |r| <= ln 2 / 2: a polynomial in r, its terms in pairs (a chain of operations half as
+ * long as Horner's), times 2^k; without an instruction for that in two steps, so that the ends of the range round well. */
 support_expanded support_vector support_exp_within(support_vector x) {
     const support_vector shifted = x * 1.44269504f + 12582912.0f;
     const support_vector k = shifted - 12582912.0f;
     const support_vector r = (x - k * 0.693359375f) + k * 2.12194440e-4f;
-    const support_vector z = r * r, high = (r * 1.9875691500e-4f + 1.3981999507e-3f) * z + (r * 8.3334519073e-3f + 4.1665795894e-2f);
-    const support_vector p = ((high * z + (r * 1.6666665459e-1f + 5.0000001201e-1f)) * z + r) + 1.0f;
+    const support_vector z = r * r;
+    support_vector p = (r * 1.9875691500e-4f + 1.3981999507e-3f) * z + (r * 8.3334519073e-3f + 4.1665795894e-2f);
+    p = p * z + (r * 1.6666665459e-1f + 5.0000001201e-1f);
+    p = (p * z + r) + 1.0f;
 #if defined __AVX512F__
     return (support_vector)_mm512_scalef_ps((__m512)p, (__m512)k);
 #else
