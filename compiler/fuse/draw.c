@@ -23,28 +23,20 @@ static int touches(const Step *step, const Buffer *buffer) {
     return count;
 }
 
-static const Scalar *redirect_scalar(Fuse *fuse, const Scalar *scalar, const Buffer *from, Buffer *to) {
-    Scalar copy = *scalar;
-    switch (scalar->kind) {
-    case SCALAR_LOAD:
-        if (scalar->load.buffer != from) return scalar;
-        copy.load.buffer = to;
-        break;
-    case SCALAR_OP:
-        for (int i = 0; i < scalar->op.arity; i++) copy.op.in[i] = redirect_scalar(fuse, scalar->op.in[i], from, to);
-        break;
-    case SCALAR_GUARD:
-        copy.guard.yes = redirect_scalar(fuse, scalar->guard.yes, from, to);
-        copy.guard.no = redirect_scalar(fuse, scalar->guard.no, from, to);
-        break;
-    default: return scalar;
-    }
+typedef struct Redirection { const Buffer *from; Buffer *to; } Redirection;
+
+static const Scalar *redirect_load(Fuse *fuse, const Scalar *load, const void *context) {
+    const Redirection *redirection = context;
+    Scalar copy = *load;
+    if (load->load.buffer != redirection->from) return load;
+    copy.load.buffer = redirection->to;
     return scalar_unique(fuse, &copy);
 }
 
-static void redirect(Fuse *fuse, Step *step, const Buffer *from, Buffer *to) {
-    if (step->kind == STEP_STATEMENT) step->statement->value = redirect_scalar(fuse, step->statement->value, from, to);
-    for (int i = 0; i < step_body(step)->count; i++) redirect(fuse, step_body(step)->items[i], from, to);
+static void redirect(Fuse *fuse, Step *step, const Redirection *redirection) {
+    if (step->kind == STEP_STATEMENT)
+        step->statement->value = scalar_replace(fuse, step->statement->value, redirect_load, redirection);
+    for (int i = 0; i < step_body(step)->count; i++) redirect(fuse, step_body(step)->items[i], redirection);
 }
 
 /* The block of a draw and of the step, or the steps of the block, behind it. */
@@ -74,7 +66,7 @@ static Step *draw_behind(Fuse *fuse, const Step *draw, Step *step) {
     *again = *draw;
     again->draw.buffer = buffer_of_node(fuse, BUFFER_TEMPORARY, draw->draw.node);
     again->draw.buffer->used = true;
-    redirect(fuse, step, draw->draw.buffer, again->draw.buffer);
+    redirect(fuse, step, &(Redirection){draw->draw.buffer, again->draw.buffer});
     list_accesses(fuse->arena, again);
     list_accesses(fuse->arena, step);
     return block_behind(fuse, again, step);

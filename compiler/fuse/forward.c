@@ -18,26 +18,16 @@ bool statement_in_register(const Statement *statement) {
     return statement->kind != STATEMENT_SCATTER && (statement->reduced & ((1u << first) - 1)) == 0;
 }
 
-static const Scalar *forward_scalar(Fuse *fuse, const Scalar *scalar, const StatementList *known) {
-    Scalar copy = *scalar;
-    switch (scalar->kind) {
-    case SCALAR_LOAD:
-        for (int i = 0; i < known->count; i++) {
-            Statement *from = known->items[i];
-            if (from->buffer != scalar->load.buffer || !index_equal(from->at, scalar->load.at)) continue;
-            from->reused = true;
-            return scalar_unique(fuse, &(Scalar){.kind = SCALAR_RESULT, .node = scalar->node, .result = from});
-        }
-        return scalar;
-    case SCALAR_OP:
-        for (int i = 0; i < scalar->op.arity; i++) copy.op.in[i] = forward_scalar(fuse, scalar->op.in[i], known);
-        return scalar_unique(fuse, &copy);
-    case SCALAR_GUARD:
-        copy.guard.yes = forward_scalar(fuse, scalar->guard.yes, known);
-        copy.guard.no = forward_scalar(fuse, scalar->guard.no, known);
-        return scalar_unique(fuse, &copy);
-    default: return scalar;
+/* What is loaded, from the register where one of the statements has it. */
+static const Scalar *forward_load(Fuse *fuse, const Scalar *load, const void *context) {
+    const StatementList *known = context;
+    for (int i = 0; i < known->count; i++) {
+        Statement *from = known->items[i];
+        if (from->buffer != load->load.buffer || !index_equal(from->at, load->load.at)) continue;
+        from->reused = true;
+        return scalar_unique(fuse, &(Scalar){.kind = SCALAR_RESULT, .node = load->node, .result = from});
     }
+    return load;
 }
 
 /* What is known of a loop's statements after it: the reductions that it completes. */
@@ -58,7 +48,7 @@ static void forward_body(Fuse *fuse, const StepList *body, const StatementList *
             forward_body(fuse, &step->loop.body, &known);
             known_after(fuse->arena, step, step->loop.depth, &known);
         } else {
-            step->statement->value = forward_scalar(fuse, step->statement->value, &known);
+            step->statement->value = scalar_replace(fuse, step->statement->value, forward_load, &known);
             if (step->statement->kind == STATEMENT_STORE) LIST_PUSH(fuse->arena, &known, step->statement);
         }
     }

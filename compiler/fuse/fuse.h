@@ -61,6 +61,9 @@ const Scalar *scalar_compute(Fuse *fuse, const Node *node, const Index *const *a
 const Index *index_address(Arena *arena, const Shape *shape, const Index *const *at); /* row-major */
 void index_split(Arena *arena, const Index *flat, int count, const Poly *const *extent, const Index **at); /* and back */
 int scalar_divisions(const Scalar *scalar); /* how many its addresses need */
+/* The same with another value for each load of memory in it: what `replace` gives. */
+typedef const Scalar *ReplaceLoad(Fuse *fuse, const Scalar *load, const void *context);
+const Scalar *scalar_replace(Fuse *fuse, const Scalar *scalar, ReplaceLoad *replace, const void *context);
 
 /* ── store.c: what is kept in memory, and what is computed where it is used ───────────────── */
 

@@ -305,3 +305,18 @@ int scalar_divisions(const Scalar *s) {
     default: return 0;
     }
 }
+
+const Scalar *scalar_replace(Fuse *fuse, const Scalar *scalar, ReplaceLoad *replace, const void *context) {
+    Scalar copy = *scalar;
+    switch (scalar->kind) {
+    case SCALAR_LOAD: return replace(fuse, scalar, context);
+    case SCALAR_OP:
+        for (int i = 0; i < scalar->op.arity; i++) copy.op.in[i] = scalar_replace(fuse, scalar->op.in[i], replace, context);
+        return scalar_unique(fuse, &copy);
+    case SCALAR_GUARD:
+        copy.guard.yes = scalar_replace(fuse, scalar->guard.yes, replace, context);
+        copy.guard.no = scalar_replace(fuse, scalar->guard.no, replace, context);
+        return scalar_unique(fuse, &copy);
+    default: return scalar;
+    }
+}
