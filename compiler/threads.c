@@ -6,9 +6,9 @@
  * order whatever the number of threads. What is not cut, one thread does.
  *
  * A step belongs to a later phase than another where it may need, or overwrite, what any chunk of that one has touched; to the first
- * phase that this allows, and that has room for its task, whatever its place in the program. Steps along the same turns that touch only what belongs to their own turns
- * make one task: a product, its activation and the next product of the same examples. For this, steps of one extent are cut at
- * the same places: the grain belongs to the extent. */
+ * phase that this allows, and that has room for its task, whatever its place in the program. Steps along the same turns that
+ * touch only what belongs to their own turns make one task: a product, its activation and the next product of the same examples.
+ * For this, steps of one extent are cut at the same places: the grain belongs to the extent. */
 #include "fuse/fuse.h"
 
 #include <math.h>

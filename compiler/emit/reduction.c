@@ -216,11 +216,11 @@ static void emit_lanes(Kernel *kernel, const Statement *statement) {
 }
 
 void emit_reduced(Kernel *kernel, const Statement *statement) {
-    const Accumulator *accumulator = accumulator_of(kernel, statement);
     if (kernel->lanes) {
         emit_lanes(kernel, statement);
         return;
     }
+    const Accumulator *accumulator = accumulator_of(kernel, statement);
     const bool twice = statement->kind >= STATEMENT_MAX && statement->kind != STATEMENT_SCATTER; /* the text has the value */
     if (twice && is_compound(statement->value) && !known_name(kernel, statement->value)) declare_value(kernel, statement->value);
     const char *value = scalar_text(kernel, statement->value);
